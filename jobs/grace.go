@@ -1,0 +1,51 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The database ends an attempt itself when its grace is over. So that what really happened is known before that, the
+// last part of the grace is kept for saying it: processes are killed, and handlers abandoned, a little earlier.
+const maxReserve = time.Second
+
+// grace is how long the attempt has between the end of its context and the moment when all of it must be over.
+func (e *execution) grace() time.Duration {
+	var stop *StopError
+	if errors.As(context.Cause(e.ctx), &stop) && stop.Grace > 0 {
+		return stop.Grace
+	}
+	return e.claim.Grace
+}
+
+func (e *execution) reserve() time.Duration { return min(e.grace()/5, maxReserve) }
+
+// killAfter is how long after the end of the context a process gets KILL.
+func (e *execution) killAfter() time.Duration { return e.grace() - e.reserve() }
+
+// patience is how long after the end of the context the handler may take to return.
+func (e *execution) patience() time.Duration { return e.grace() - e.reserve()/2 }
+
+// flushFor is how long the last lines of the log may take.
+func (e *execution) flushFor() time.Duration {
+	if e.ctx.Err() != nil {
+		return e.reserve() / 4
+	}
+	return maxFlush
+}
+
+// slotUntil is when the slot is given back, taken report or not.
+func (e *execution) slotUntil(now time.Time, sendFor time.Duration) time.Time {
+	until := now.Add(sendFor)
+	if e.deadline.IsZero() {
+		return until
+	}
+	if end := e.deadline.Add(e.claim.Grace); end.Before(until) {
+		until = end
+	}
+	return until
+}
+
+// maxFlush is how long the last lines of a log may hold up the report of an attempt that ended by itself.
+const maxFlush = 2 * time.Second

@@ -1,0 +1,40 @@
+package jobs
+
+import (
+	"time"
+
+	"github.com/weirqueue/weir/lifecycle"
+)
+
+// Observer is told what happens to attempts: for metrics. Its methods are called concurrently and must not block; one
+// that panics is logged and changes nothing.
+type Observer interface {
+	// AttemptStarted: a handler is about to be called.
+	AttemptStarted(kind string)
+	// AttemptFinished: an attempt ended, after so long; its report is about to be offered.
+	AttemptFinished(kind string, outcome lifecycle.Outcome, cause lifecycle.Cause, took time.Duration)
+	// AttemptAbandoned: a handler ignored the end of its context and was left behind.
+	AttemptAbandoned(kind string)
+	// ReportRetried: a report is offered again after an error that may pass.
+	ReportRetried(kind string)
+	// ReportReduced: a report was refused and is offered with less in it.
+	ReportReduced(kind string)
+	// ReportLate: a report changed nothing because the attempt had ended otherwise.
+	ReportLate(kind string, result lifecycle.Result)
+	// ReportGivenUp: nobody took a report in time; the next heartbeat says so.
+	ReportGivenUp(kind string)
+	// LogDropped: so many log lines of an attempt could not be stored.
+	LogDropped(kind string, lines int)
+}
+
+// nobody observes nothing.
+type nobody struct{}
+
+func (nobody) AttemptStarted(string)                                                     {}
+func (nobody) AttemptFinished(string, lifecycle.Outcome, lifecycle.Cause, time.Duration) {}
+func (nobody) AttemptAbandoned(string)                                                   {}
+func (nobody) ReportRetried(string)                                                      {}
+func (nobody) ReportReduced(string)                                                      {}
+func (nobody) ReportLate(string, lifecycle.Result)                                       {}
+func (nobody) ReportGivenUp(string)                                                      {}
+func (nobody) LogDropped(string, int)                                                    {}
