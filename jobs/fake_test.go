@@ -13,6 +13,9 @@ import (
 	"github.com/weirqueue/weir/lifecycle"
 )
 
+// The tests of this package run in bubbles of testing/synctest wherever time plays a part: their clock is not the
+// machine's, and moves only when everybody waits.
+
 // fake is a Lifecycle in memory. Unset functions answer well.
 type fake struct {
 	start     func(ctx context.Context, r lifecycle.StartRequest) (lifecycle.StartAnswer, error)

@@ -2,11 +2,10 @@ package jobs
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"reflect"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -39,25 +38,25 @@ var durationForm = regexp.MustCompile(`^(?:(\d+)d)?((?:\d+h)?(?:\d+m)?(?:\d+s)?(
 func parseDuration(s string) (time.Duration, error) {
 	m := durationForm.FindStringSubmatch(s)
 	if m == nil || s == "" {
-		return 0, fmt.Errorf("must be a duration like 90s, 1h30m or 250ms")
+		return 0, errors.New("must be a duration like 90s, 1h30m or 250ms")
 	}
 	var d time.Duration
 	if m[1] != "" {
-		days, err := strconv.Atoi(strings.TrimLeft(m[1], "0") + "")
+		days, err := strconv.Atoi(m[1])
 		if err != nil || days > 365 {
-			return 0, fmt.Errorf("must be at most 365d")
+			return 0, errors.New("must be at most 365d")
 		}
 		d = time.Duration(days) * 24 * time.Hour
 	}
 	if m[2] != "" {
 		rest, err := time.ParseDuration(m[2])
 		if err != nil || rest > 365*24*time.Hour {
-			return 0, fmt.Errorf("must be at most 365d")
+			return 0, errors.New("must be at most 365d")
 		}
 		d += rest
 	}
 	if d <= 0 {
-		return 0, fmt.Errorf("must be more than 0")
+		return 0, errors.New("must be more than 0")
 	}
 	return d, nil
 }
