@@ -1,0 +1,66 @@
+package process
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What leaves the process group and its parents is found all the same.
+func TestDaemonsAreFound(t *testing.T) {
+	t.Parallel()
+	daemon := `setsid sh -c 'trap "" TERM HUP; (setsid sh -c "trap \"\" TERM HUP; echo \$\$; exec sleep 1000" &) ; exit 0' & `
+	t.Run("at the exit", func(t *testing.T) {
+		t.Parallel()
+		p, out, _ := shell(t, daemon+`while [ ! -e go ]; do sleep 0.01; done; exit 0`)
+		pid := out.pid(t, 1)
+		require.NoError(t, os.WriteFile("/proc/"+strconv.Itoa(pid)+"/cwd/go", nil, 0o600))
+		require.Equal(t, Result{}, p.Wait())
+		require.True(t, gone(pid))
+	})
+	t.Run("at the stop", func(t *testing.T) {
+		t.Parallel()
+		p, out, _ := shell(t, daemon+`sleep 1000`)
+		pid := out.pid(t, 1)
+		p.Stop(50 * time.Millisecond)
+		require.Equal(t, "SIGTERM", p.Wait().Signal)
+		require.True(t, gone(pid))
+	})
+}
+
+func TestDeathOfTheGuardIsNoticed(t *testing.T) {
+	t.Parallel()
+	p, out, _ := shell(t, `trap '' TERM; sleep 1000 & echo $!; echo $$; wait`)
+	child, self := out.pid(t, 1), out.pid(t, 2)
+	guard, ok := parentOf(self)
+	require.True(t, ok)
+	require.Equal(t, p.guard.Process.Pid, guard)
+	require.NoError(t, syscall.Kill(guard, syscall.SIGKILL))
+	require.True(t, p.Wait().Lost)
+	requireGone(t, child, self)
+}
+
+func TestCommandHasDefaultSignals(t *testing.T) {
+	t.Parallel()
+	p, out, _ := shell(t, `grep SigIgn /proc/self/status`)
+	require.Zero(t, p.Wait().ExitCode)
+	ignored, err := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(out.String(), "SigIgn:")), 16, 64)
+	require.NoError(t, err)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE} {
+		require.Zero(t, ignored&(1<<(sig-1)), sig.String())
+	}
+}
+
+func TestCommandInheritsNoDescriptors(t *testing.T) {
+	t.Parallel()
+	out := newWritten()
+	p, err := Start(Spec{Command: []string{"/bin/ls", "/proc/self/fd"}, Root: "/", Stdout: out})
+	require.NoError(t, err)
+	require.Zero(t, p.Wait().ExitCode)
+	require.Equal(t, []string{"0", "1", "2", "3"}, strings.Fields(out.String()), "3 is ls's own")
+}
