@@ -43,9 +43,19 @@ func IsLockTimeout(err error) bool {
 
 // OutcomeUnknown is true if the database may have done what was asked although err came back: the
 // connection broke, or the wait for the answer ended, after something may have been sent. It is false
-// where the server said no, and where nothing was sent. Who repeats after it must do so idempotently.
+// where the server said no, and where it is sure that nothing was sent. Who repeats after it must do so
+// idempotently.
 func OutcomeUnknown(err error) bool {
-	if err == nil || errors.Is(err, puddle.ErrClosedPool) || pgconn.SafeToRetry(err) {
+	if err == nil || errors.Is(err, puddle.ErrClosedPool) {
+		return false
+	}
+	// pgx 5.12 calls this one safe to retry, and then returns it also for a commit that was sent, when
+	// the connection ends before the answer: the reader closes the connection at the first read and
+	// reports only that it finds it closed at the second.
+	if errors.Is(err, pgconn.ErrConnClosed) {
+		return true
+	}
+	if pgconn.SafeToRetry(err) {
 		return false
 	}
 	var failedConnect *pgconn.ConnectError
