@@ -24,6 +24,9 @@ func checkValue(s *jsonschema.Schema, v any, path string) []string {
 	if len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return hasType(v, t) }) {
 		return []string{fmt.Sprintf("%s: is %s, must be %s", path, typeOf(v), strings.Join(types, " or "))}
 	}
+	if len(s.Enum) > 0 && !slices.Contains(s.Enum, v) {
+		return []string{fmt.Sprintf("%s: must be one of %s", path, strings.Trim(fmt.Sprint(s.Enum), "[]"))}
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		return checkObject(s, v, path)

@@ -33,8 +33,9 @@ type Process struct {
 	result  *os.File    // read
 
 	mu     sync.Mutex
-	giveUp *time.Timer // since Stop
-	late   chan struct{}
+	over   bool          // Wait has its answer
+	giveUp *time.Timer   // since Stop
+	late   chan struct{} // closed when the guard has not answered a Stop in time
 }
 
 // Start starts a command under a guard. An error means that this machine could not start the guard; that the command
@@ -126,6 +127,9 @@ func (p *Process) read() {
 func (p *Process) Stop(killAfter time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
 	if p.giveUp == nil {
 		p.giveUp = time.AfterFunc(max(killAfter, 0)+confirmWithin, func() { close(p.late) })
 	}
@@ -146,6 +150,7 @@ func (p *Process) Wait() Result {
 	_ = p.control.Close()
 	_ = p.guard.Wait() // what it has to say is in the result
 	p.mu.Lock()
+	p.over = true
 	if p.giveUp != nil {
 		p.giveUp.Stop()
 	}
