@@ -52,8 +52,7 @@ type source struct {
 // errAbsent is the error of a source that is not there at all: nothing needs to be said about it.
 var errAbsent = errors.New("is not there")
 
-// find returns a server from the first source that has one. Test processes that start together wait for each
-// other here, so that what does not work is found out once.
+// find returns a server from the first source that has one, or from the one that was asked for.
 func find(ctx context.Context, e env) (*server, error) {
 	dir, err := e.sharedDir()
 	if err != nil {
@@ -61,19 +60,25 @@ func find(ctx context.Context, e env) (*server, error) {
 	}
 	all := []source{
 		{"url", func(ctx context.Context) (*server, error) { return openURL(ctx, e.url) }},
-		{"docker", func(ctx context.Context) (*server, error) { return openDocker(ctx, e.image) }},
+		{"docker", func(ctx context.Context) (*server, error) { return openDocker(ctx, e) }},
 		{"local", func(ctx context.Context) (*server, error) { return openLocal(ctx, dir, e) }},
 		{"download", func(ctx context.Context) (*server, error) { return openDownload(ctx, dir, e) }},
 	}
 	if e.force != "" {
 		return forced(ctx, e.force, all)
 	}
+	return first(ctx, dir, e.parent, all)
+}
+
+// first tries one source after the other. Test processes that start together wait for each other here, so
+// that what does not work is found out once.
+func first(ctx context.Context, dir string, parent int, all []source) (*server, error) {
 	unlock, err := lockFile(ctx, filepath.Join(dir, "find.lock"))
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	refused := loadRefusals(dir, e.parent)
+	refused := loadRefusals(dir, parent)
 	var notes []string
 	for _, source := range all {
 		if reason, ok := refused.Reasons[source.name]; ok {

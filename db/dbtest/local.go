@@ -305,7 +305,6 @@ func (l *local) watch() error {
 	if err := os.WriteFile(l.path("watchdog.sh"), []byte(watchdog), 0o600); err != nil {
 		return fmt.Errorf("start the watchdog: %w", err)
 	}
-	seconds := func(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 	cmd := exec.Command("sh", l.path("watchdog.sh"), l.dir, seconds(l.idle), seconds(l.kept))
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
@@ -319,6 +318,9 @@ func (l *local) watch() error {
 	}
 	return nil
 }
+
+// seconds is a duration for a shell script.
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 // keep makes the watchdog wait longer, for somebody to look at a database.
 func (l *local) keep() error {
