@@ -55,6 +55,9 @@ func Find(ctx context.Context) ([]Binaries, error) {
 			found = append(found, binaries)
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("look for PostgreSQL: %w", err)
+	}
 	if len(found) == 0 {
 		return nil, ErrNoBinaries
 	}

@@ -21,6 +21,9 @@ type Download struct {
 	Repository string
 }
 
+// DownloadMajor is the major version of what is downloaded.
+const DownloadMajor = 17
+
 // version is what is downloaded.
 const version = embeddedpostgres.V17
 

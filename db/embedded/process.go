@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/weirqueue/weir/db/embedded/cluster"
+)
+
+// logKept is how much of an earlier log stays, in bytes; beyond that a start begins a new one.
+const logKept = 8 << 20
+
+// process is the server's main process.
+type process struct {
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when it has ended
+	err     error         // how; to be read after done
+	stopped atomic.Bool   // somebody asked for it
+}
+
+// startProcess starts postgres so that it does not outlive us.
+func startProcess(path string, flags []string, data, log string, account cluster.Account) (*process, error) {
+	if info, err := os.Stat(log); err == nil && info.Size() > logKept {
+		if err := os.Remove(log); err != nil {
+			return nil, fmt.Errorf("begin a new log: %w", err)
+		}
+	}
+	output, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	defer output.Close() //nolint:errcheck // the server has its own
+	cmd := exec.Command(path, flags...)
+	cmd.Dir = data
+	cmd.Stdout, cmd.Stderr = output, output
+	// A process group of its own: Ctrl-C in the terminal is for us, who still need the database then.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	account.Run(cmd)
+	dieWithParent(cmd.SysProcAttr)
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		// The parent of which the death counts is this thread, so it must live as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := cmd.Start(); err != nil {
+			started <- fmt.Errorf("start %s: %w", path, err)
+			return
+		}
+		release, err := watchParent(cmd.Process.Pid)
+		if err != nil {
+			err = errors.Join(err, cmd.Process.Kill(), ignoreExit(cmd.Wait()))
+			started <- err
+			return
+		}
+		started <- nil
+		p.err = cmd.Wait()
+		release()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// stop asks for a fast shutdown, then for an immediate one, and then kills.
+func (p *process) stop(ctx context.Context) error {
+	p.stopped.Store(true)
+	for _, step := range []struct {
+		signal syscall.Signal
+		wait   context.Context
+	}{
+		{syscall.SIGINT, ctx},
+		{syscall.SIGQUIT, nil},
+		{syscall.SIGKILL, nil},
+	} {
+		if err := p.cmd.Process.Signal(step.signal); errors.Is(err, os.ErrProcessDone) {
+			<-p.done
+			return nil
+		}
+		wait, cancel := step.wait, context.CancelFunc(func() {})
+		if wait == nil {
+			wait, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		}
+		select {
+		case <-p.done:
+			cancel()
+			return nil
+		case <-wait.Done():
+			cancel()
+		}
+	}
+	return errors.New("PostgreSQL does not end")
+}
+
+// ignoreExit drops the error that only says how a child ended.
+func ignoreExit(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
+}
