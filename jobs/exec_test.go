@@ -290,6 +290,16 @@ func TestExecWorkspaces(t *testing.T) {
 	})
 }
 
+func TestExecOutputIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	claim := sh(t, `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do printf .; sleep 0.1; done`, nil)
+	claim.StallAfter = 2 * time.Second
+	b := builtin(t, claim, nil)
+	b.work(t)
+	require.Equal(t, lifecycle.OutcomeSucceeded, b.only(t).Outcome)
+	require.Equal(t, []string{strings.Repeat(".", 25)}, b.stdout())
+}
+
 // pidOf waits until the command has logged a line that is a number.
 func (b *bench) pidOf(t *testing.T) int {
 	t.Helper()

@@ -85,7 +85,7 @@ func reportError(err error) (*lifecycle.ReportError, time.Duration) {
 	var f *Failure
 	if errors.As(err, &f) {
 		if f.Code != "" {
-			out.Code = f.Code
+			out.Code = cut(clean(f.Code), 64)
 		}
 		out.Retryable = !f.Permanent
 		out.Detail = detail(f.Detail)

@@ -15,7 +15,8 @@ import (
 const (
 	maxLine        = 16 << 10 // bytes of a log line
 	maxLog         = 10 << 20 // bytes of all lines of an attempt
-	maxBuffered    = 1 << 20  // bytes of lines that wait to be sent
+	maxLogLines    = 100_000
+	maxBuffered    = 1 << 20 // bytes of lines that wait to be sent
 	maxBatch       = 256 << 10
 	maxBatchLines  = 1000
 	lineOverhead   = 64 // what a line costs beside its text
@@ -81,15 +82,14 @@ func (s *sender) line(at time.Time, stream, level, text string, truncated bool) 
 	switch {
 	case s.closed || s.full:
 		return
-	case s.total+len(text) > maxLog:
+	case s.total+len(text) > maxLog || s.seq >= maxLogLines:
 		s.full = true
-		s.add(at, "log", "warn", fmt.Sprintf("the log is cut here: it reached %d MiB", maxLog>>20), true)
+		s.add(at, "log", "warn", fmt.Sprintf("the log is cut here: it reached %d MiB or %d lines", maxLog>>20, maxLogLines), true)
 		return
 	case s.buffered > maxBuffered:
 		s.skipped++
 		return
 	}
-	s.markSkipped(at)
 	s.total += len(text)
 	s.add(at, stream, level, text, truncated)
 }

@@ -98,6 +98,18 @@ func TestLogIsCutVisibly(t *testing.T) {
 	require.Zero(t, obs.of("lines dropped"))
 }
 
+func TestLogOfManyLinesIsCutVisibly(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	s, _ := aSender(t, f)
+	for range maxLogLines + 1000 {
+		s.line(time.Now(), "stdout", "", "1", false)
+	}
+	s.closeWithin(20 * time.Second)
+	require.Len(t, f.logged(), maxLogLines+1)
+	require.True(t, f.logged()[maxLogLines].Truncated)
+}
+
 // A database that is away for a while costs lines only beyond what is buffered, and says so in the log.
 func TestSlowLogDropsVisibly(t *testing.T) {
 	t.Parallel()

@@ -226,6 +226,32 @@ func TestDeadlineCoversEverything(t *testing.T) {
 	})
 }
 
+// What an abandoned handler returns must not come before the report that counts.
+func TestLateReportWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		f := &fake{}
+		tries := 0
+		f.finish = func(context.Context, lifecycle.Report) (lifecycle.FinishAnswer, error) {
+			if tries++; tries <= 5 {
+				return lifecycle.FinishAnswer{}, unavailable()
+			}
+			return lifecycle.FinishAnswer{Result: lifecycle.ResultRecorded}, nil
+		}
+		b := setup(t, f, func(context.Context, anyInput) (any, error) { <-release; return nil, nil })
+		require.NoError(t, b.sup.Work(t.Context(), uuid.New(), 0, 1))
+		close(release)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, b.sent(), 7)
+		for i, rep := range b.sent() {
+			require.Equal(t, i == 6, rep.Outcome == lifecycle.OutcomeSucceeded)
+		}
+		require.NoError(t, b.sup.Drain(t.Context()))
+	})
+}
+
 func TestAbandonedInShutdownIsKilled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

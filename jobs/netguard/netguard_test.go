@@ -1,7 +1,6 @@
 package netguard
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -52,7 +51,7 @@ func TestDialerChecksWhatNamesMean(t *testing.T) {
 	for _, host := range []string{"localhost", "127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1"} {
 		_, err := New(nil).Dialer().DialContext(t.Context(), "tcp", net.JoinHostPort(host, port))
 		var refused *RefusedError
-		require.True(t, errors.As(err, &refused), "%s: %v", host, err)
+		require.ErrorAs(t, err, &refused, host)
 	}
 	conn, err := New([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}).Dialer().DialContext(t.Context(), "tcp4", l.Addr().String())
 	require.NoError(t, err)

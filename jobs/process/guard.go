@@ -59,7 +59,7 @@ func guardMain() error {
 	}
 	line, err := g.control.ReadBytes('\n')
 	if err != nil {
-		return nil // the replica died before it had said what to run
+		return nil //nolint:nilerr // the replica died before it had said what to run
 	}
 	var o order
 	if err := json.Unmarshal(line, &o); err != nil {
@@ -190,7 +190,7 @@ func (g *guard) signal(sig syscall.Signal) {
 		_ = syscall.Kill(-g.pid, sig)
 	}
 	for _, pid := range pids {
-		if group, err := unix.Getpgid(pid); err == nil && !(byGroup && group == g.pid) {
+		if group, err := unix.Getpgid(pid); err == nil && (!byGroup || group != g.pid) {
 			_ = syscall.Kill(pid, sig)
 		}
 	}

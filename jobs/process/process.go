@@ -236,5 +236,5 @@ func (ps *pipes) closeOurs() {
 	}
 }
 
-// ErrNotAGuard: the binary was started as a guard by something that is no replica.
+// ErrNotAGuard says that the binary was started as a guard by something that is no replica.
 var ErrNotAGuard = errors.New(Arg + " is how a replica starts commands; it is of no use by hand")

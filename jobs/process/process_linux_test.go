@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,6 +46,24 @@ func TestDeathOfTheGuardIsNoticed(t *testing.T) {
 	requireGone(t, child, self)
 }
 
+// The guard dies, and its replica cannot do anything about it: the kernel ends the command.
+func TestCommandDiesWithItsGuard(t *testing.T) {
+	t.Parallel()
+	out := newWritten()
+	replica := exec.Command(os.Args[0])
+	replica.Env = append(os.Environ(), "TEST_REPLICA_SCRIPT=echo $$; exec sleep 1000")
+	replica.Stdout, replica.Stderr = out, os.Stderr
+	require.NoError(t, replica.Start())
+	pid := out.pid(t, 1)
+	guard, ok := parentOf(pid)
+	require.True(t, ok)
+	require.NoError(t, replica.Process.Signal(syscall.SIGSTOP))
+	require.NoError(t, syscall.Kill(guard, syscall.SIGKILL))
+	requireGone(t, pid)
+	require.NoError(t, replica.Process.Kill())
+	_ = replica.Wait()
+}
+
 func TestCommandHasDefaultSignals(t *testing.T) {
 	t.Parallel()
 	p, out, _ := shell(t, `grep SigIgn /proc/self/status`)
@@ -58,6 +77,9 @@ func TestCommandHasDefaultSignals(t *testing.T) {
 
 func TestCommandInheritsNoDescriptors(t *testing.T) {
 	t.Parallel()
+	inherited, err := syscall.Dup(0) // as whoever starts a replica may leave some open
+	require.NoError(t, err)
+	defer func() { _ = syscall.Close(inherited) }()
 	out := newWritten()
 	p, err := Start(Spec{Command: []string{"/bin/ls", "/proc/self/fd"}, Root: "/", Stdout: out})
 	require.NoError(t, err)
