@@ -86,7 +86,14 @@ func (d Download) extract(ctx context.Context, work string) error {
 		config = config.BinaryRepositoryURL(d.Repository)
 	}
 	done := make(chan error, 1)
-	go func() { done <- embeddedpostgres.NewDatabase(config).Start() }()
+	go func() {
+		postgres := embeddedpostgres.NewDatabase(config)
+		err := postgres.Start()
+		if err == nil {
+			err = postgres.Stop() // musl knows every locale
+		}
+		done <- err
+	}()
 	select {
 	case <-ctx.Done():
 		return ctx.Err() // the library cannot be stopped; it gives up by itself
