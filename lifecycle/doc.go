@@ -1,15 +1,15 @@
 // Package lifecycle is the life of runs and steps: it alone decides what becomes of them.
 //
-//	                needs met             claimed                       reported
-//	  pending ───────────────▶ available ─────────▶ running ──────────────────────▶ succeeded
-//	    │  │                       │                 │  ▲ │ │                        failed
-//	    │  │ needs outside input   │ cancel          │  │ │ └── worker vanished ───▶ lost
-//	    │  └──────────▶ waiting    ▼                 │  │ └──── over its timeout ──▶ timed_out
-//	    │               │ ▲    cancelled             │  │       panicked / killed ─▶ crashed
-//	    │ upstream      │ │ policy "pause"           │  │ claimed again
-//	    ▼ failed        │ └──────────────────────────┤  │
-//	  skipped           ▼                            ▼  │
-//	             any outcome, or retrying          retrying (due at run_after)
+//	              needs met             claimed                       reported
+//	pending ───────────────▶ available ─────────▶ running ──────────────────────▶ succeeded
+//	  │  │                       │                 │  ▲ │ │                        failed
+//	  │  │ needs outside input   │ cancel          │  │ │ └── worker vanished ───▶ lost
+//	  │  └──────────▶ waiting    ▼                 │  │ └──── over its timeout ──▶ timed_out
+//	  │               │ ▲    cancelled             │  │       panicked / killed ─▶ crashed
+//	  │ upstream      │ │ policy "pause"           │  │ claimed again
+//	  ▼ failed        │ └──────────────────────────┤  │
+//	skipped           ▼                            ▼  │
+//	           any outcome, or retrying          retrying (due at run_after)
 //
 // # Who is authoritative for what
 //
