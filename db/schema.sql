@@ -90,6 +90,31 @@ CREATE TYPE weir.step_state AS ENUM (
 
 COMMENT ON TYPE weir.step_state IS 'Where a step is in its life. The last seven are final: a step in one of them never leaves it. weir.legal_transitions lists the ways between them.';
 
+CREATE FUNCTION weir.retry_wait(retry jsonb, failures integer, retry_after interval) RETURNS interval
+    LANGUAGE sql PARALLEL RESTRICTED
+    AS $$
+  select greatest(
+    make_interval(secs => (1 + random() * coalesce((retry->>'jitter')::float8, 0.1)) / 1000 * least(
+      coalesce((retry->>'initial_ms')::float8, 1000) * case when retry->>'backoff' = 'constant' then 1 else 2 ^ (least(greatest(failures, 1), 40) - 1) end,
+      coalesce((retry->>'max_ms')::float8, 300000)
+    )),
+    case when retry_after > interval '1 hour' then interval '1 hour' else retry_after end
+  )
+$$;
+
+COMMENT ON FUNCTION weir.retry_wait(retry jsonb, failures integer, retry_after interval) IS 'How long a step waits before it is tried again: min(initial * 2^(failures - 1), max), lengthened at random by up to jitter, never less than without it. retry is weir.steps.retry (null: 1 s, 5 min, 0.1, exponential), failures counts the failure that it waits after, retry_after is what the other side asked for (at most 1 h counts; null: nothing).';
+
+CREATE FUNCTION weir.retry_wants(retry jsonb, outcome weir.step_state, on_request boolean) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  select case
+    when retry ? 'on' then retry->'on' ? outcome::text
+    else not on_request and outcome in ('failed', 'crashed', 'timed_out')
+  end
+$$;
+
+COMMENT ON FUNCTION weir.retry_wants(retry jsonb, outcome weir.step_state, on_request boolean) IS 'Whether a retry policy (weir.steps.retry) wants a step tried again after this outcome, attempts left provided. Without "on" it wants failed, crashed and timed_out, never lost. on_request: the work may have happened although nobody said so, and only a policy that names the outcome in "on" wants it again.';
+
 CREATE FUNCTION weir.river_job_state_in_bitmask(bitmask bit, state weir.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
