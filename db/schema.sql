@@ -312,6 +312,7 @@ CREATE TABLE weir.needs (
     run_id uuid NOT NULL,
     need integer NOT NULL,
     step integer NOT NULL,
+    counted boolean DEFAULT false NOT NULL,
     CONSTRAINT need_is_another_step CHECK ((need <> step))
 );
 
@@ -322,6 +323,8 @@ COMMENT ON COLUMN weir.needs.run_id IS 'The run that both steps belong to.';
 COMMENT ON COLUMN weir.needs.need IS 'Ordinal of the step that has to end first.';
 
 COMMENT ON COLUMN weir.needs.step IS 'Ordinal of the dependant.';
+
+COMMENT ON COLUMN weir.needs.counted IS 'True when the end of the need was counted into the dependant ahead of its settling, because it has too many dependants for one transaction.';
 
 COMMENT ON CONSTRAINT need_is_another_step ON weir.needs IS 'No step needs itself.';
 
@@ -696,6 +699,7 @@ CREATE TABLE weir.steps (
     needs_failed integer DEFAULT 0 NOT NULL,
     needs_allowed integer DEFAULT 0 NOT NULL,
     needs_neutral integer DEFAULT 0 NOT NULL,
+    dependants integer DEFAULT 0 NOT NULL,
     max_attempts integer DEFAULT 1 NOT NULL,
     unnamed smallint DEFAULT 0 NOT NULL,
     last_outcome weir.step_state,
@@ -781,6 +785,8 @@ COMMENT ON COLUMN weir.steps.needs_failed IS 'How many of its settled needs fail
 COMMENT ON COLUMN weir.steps.needs_allowed IS 'How many of its settled needs failed with allow_failure.';
 
 COMMENT ON COLUMN weir.steps.needs_neutral IS 'How many of its settled needs were skipped by run_if or by an operator.';
+
+COMMENT ON COLUMN weir.steps.dependants IS 'How many steps need it. Above 1,000 their counting is spread over several transactions.';
 
 COMMENT ON COLUMN weir.steps.max_attempts IS 'How many counted failures end it.';
 
@@ -1168,6 +1174,10 @@ COMMENT ON INDEX weir.runs_by_name IS 'Lists the runs of one plan, newest first.
 CREATE INDEX runs_by_state ON weir.runs USING btree (state, created_at DESC, id DESC);
 
 COMMENT ON INDEX weir.runs_by_state IS 'Lists the runs of one state, newest first.';
+
+CREATE INDEX runs_cancelling ON weir.runs USING btree (id) WHERE ((cancel_requested_at IS NOT NULL) AND (finished_at IS NULL));
+
+COMMENT ON INDEX weir.runs_cancelling IS 'Runs whose cancellation goes on: looked at every second.';
 
 CREATE INDEX runs_newest ON weir.runs USING btree (created_at DESC, id DESC);
 

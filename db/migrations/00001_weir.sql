@@ -179,6 +179,7 @@ create table weir.steps (
   needs_failed int not null default 0,
   needs_allowed int not null default 0,
   needs_neutral int not null default 0,
+  dependants int not null default 0,
   max_attempts int not null default 1,
   unnamed smallint not null default 0,
   last_outcome weir.step_state,
@@ -247,6 +248,7 @@ comment on column weir.steps.needs_open is 'How many of its needs are not settle
 comment on column weir.steps.needs_failed is 'How many of its settled needs failed.';
 comment on column weir.steps.needs_allowed is 'How many of its settled needs failed with allow_failure.';
 comment on column weir.steps.needs_neutral is 'How many of its settled needs were skipped by run_if or by an operator.';
+comment on column weir.steps.dependants is 'How many steps need it. Above 1,000 their counting is spread over several transactions.';
 comment on column weir.steps.max_attempts is 'How many counted failures end it.';
 comment on column weir.steps.unnamed is 'How many heartbeats in a row of its own worker did not name it. Twice: the worker forgot it.';
 comment on column weir.steps.last_outcome is 'How its last attempt ended; kept while it is retried or waits for a decision.';
@@ -298,12 +300,15 @@ comment on constraint step_retry_is_an_object on weir.steps is 'A retry policy i
 create index steps_running on weir.steps (worker_id, deadline_at) where state = 'running';
 comment on index weir.steps_running is 'What a worker holds: for heartbeats, leases and deadlines.';
 create index steps_retrying on weir.steps (run_after) where state = 'retrying';
+create index runs_cancelling on weir.runs (id) where cancel_requested_at is not null and finished_at is null;
+comment on index weir.runs_cancelling is 'Runs whose cancellation goes on: looked at every second.';
 comment on index weir.steps_retrying is 'What is due to be tried again.';
 
 create table weir.needs (
   run_id uuid not null,
   need int not null,
   step int not null,
+  counted boolean not null default false,
   constraint needs_pkey primary key (run_id, need, step),
   constraint need_is_another_step check (need <> step)
 );
@@ -311,6 +316,7 @@ comment on table weir.needs is 'The edges of the DAGs: step needs need. Read by 
 comment on column weir.needs.run_id is 'The run that both steps belong to.';
 comment on column weir.needs.need is 'Ordinal of the step that has to end first.';
 comment on column weir.needs.step is 'Ordinal of the dependant.';
+comment on column weir.needs.counted is 'True when the end of the need was counted into the dependant ahead of its settling, because it has too many dependants for one transaction.';
 comment on constraint needs_pkey on weir.needs is 'A step needs another one once; found from the step that ends.';
 comment on constraint need_is_another_step on weir.needs is 'No step needs itself.';
 create index needs_of_step on weir.needs (run_id, step);
