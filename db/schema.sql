@@ -90,6 +90,179 @@ CREATE TYPE weir.step_state AS ENUM (
 
 COMMENT ON TYPE weir.step_state IS 'Where a step is in its life. The last seven are final: a step in one of them never leaves it. weir.legal_transitions lists the ways between them.';
 
+CREATE FUNCTION weir.mark_run_moved_by_hand() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  new.cause := 'manual';
+  if new.state in ('succeeded', 'failed', 'cancelled') then
+    new.finished_at := coalesce(new.finished_at, clock_timestamp());
+  end if;
+  perform pg_notify('weir_dirty', '');
+  return new;
+end
+$$;
+
+COMMENT ON FUNCTION weir.mark_run_moved_by_hand() IS 'Gives a run that somebody moves without saying who they are (no weir.actor) the cause manual, and finished_at when it ends. Wakes reconcile.';
+
+CREATE FUNCTION weir.mark_step_moved_by_hand() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  new.cause := 'manual';
+  if new.state >= 'succeeded' then
+    new.finished_at := coalesce(new.finished_at, clock_timestamp());
+  end if;
+  if new.state <> 'running' then
+    new.river_job_id := null;
+  end if;
+  if new.state <> 'waiting' then
+    new.waiting_for := null;
+  end if;
+  if new.state = 'retrying' then
+    new.run_after := coalesce(new.run_after, clock_timestamp());
+  end if;
+  perform pg_notify('weir_dirty', '');
+  return new;
+end
+$$;
+
+COMMENT ON FUNCTION weir.mark_step_moved_by_hand() IS 'Gives a step that somebody moves without saying who they are (no weir.actor) the cause manual, and what is easily forgotten: finished_at, run_after, no dispatch token, nothing to wait for. Wakes reconcile.';
+
+CREATE FUNCTION weir.record_runs() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+  said text := nullif(current_setting('weir.actor', true), '');
+  settling smallint[] := coalesce(string_to_array(nullif(current_setting('weir.settling', true), ''), ',')::smallint[], '{}');
+begin
+  with changed as materialized (
+    select n.id, n.cause, n.state, o.state as was, o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where n.state <> o.state or o.cancel_requested_at is null and n.cancel_requested_at is not null
+  ), history as (
+    insert into weir.transitions (run_id, from_state, to_state, actor, cause)
+    select c.id, c.was::text, c.state::text, case when said is null or said = '@worker' then 'db:' || session_user else said end, c.cause
+    from changed c
+    where c.state <> c.was
+  )
+  insert into weir.dirty (shard, run_id)
+  select weir.shard_of(c.id), c.id
+  from changed c
+  where weir.shard_of(c.id) <> all (settling)
+    and (c.cancel_requested or c.was = 'paused' and c.state <> c.was);
+  if found and said is null then
+    perform pg_notify('weir_dirty', '');
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION weir.record_runs() IS 'Writes the history of the runs that a statement has moved, and the hints for reconcile. weir.actor and weir.settling are read as in weir.record_steps().';
+
+CREATE FUNCTION weir.record_steps() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+  said text := nullif(current_setting('weir.actor', true), '');
+  settling smallint[] := coalesce(string_to_array(nullif(current_setting('weir.settling', true), ''), ',')::smallint[], '{}');
+begin
+  with changed as materialized (
+    select n.run_id, n.step, n.attempt, n.worker_id, n.runs_on, n.river_job_id, n.last_outcome, n.run_after, n.cause, n.state,
+      o.state as was, o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
+    from new_rows n
+    join old_rows o on o.run_id = n.run_id and o.step = n.step
+    where n.state <> o.state or o.cancel_requested_at is null and n.cancel_requested_at is not null
+  ), history as (
+    insert into weir.transitions (run_id, step, attempt, from_state, to_state, actor, cause, detail)
+    select c.run_id, c.step, c.attempt, c.was::text, c.state::text,
+      case
+        when said is null then 'db:' || session_user
+        when said <> '@worker' then said
+        when c.worker_id is null then 'db:' || session_user
+        when c.runs_on = 'remote' then 'worker:' || c.worker_id
+        else 'replica:' || c.worker_id
+      end,
+      c.cause,
+      case when c.state = 'retrying' then jsonb_build_object('outcome', c.last_outcome, 'run_after', to_char(c.run_after at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) end
+    from changed c
+    where c.state <> c.was
+  )
+  insert into weir.dirty (shard, run_id, step)
+  select weir.shard_of(c.run_id), c.run_id, c.step
+  from changed c
+  where weir.shard_of(c.run_id) <> all (settling)
+    and (c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null));
+  if found and said is null then
+    perform pg_notify('weir_dirty', '');
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION weir.record_steps() IS 'Writes the history of the steps that a statement has moved, and the hints for reconcile. weir.actor says who it was (@worker: the worker in the row; nothing: the database user), weir.settling lists the shards that the transaction reconciles itself. enable_nestloop is off since the plan is made at the first call: planned for one row, nested loops take minutes for 10,000.';
+
+CREATE FUNCTION weir.refuse() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  row_is jsonb;
+begin
+  if tg_level = 'ROW' then
+    row_is := case tg_op when 'INSERT' then to_jsonb(new) else to_jsonb(old) end;
+  end if;
+  raise exception using
+    errcode = 'check_violation',
+    schema = tg_table_schema, table = tg_table_name, constraint = tg_name,
+    message = tg_argv[0],
+    detail = case
+      when row_is is null then format('It was %s of %I.%I.', tg_op, tg_table_schema, tg_table_name)
+      when row_is ? 'step' then format('It was %s of step %s (%s) of run %s, which is %s, attempt %s.', tg_op, row_is ->> 'step', row_is ->> 'key', row_is ->> 'run_id', row_is ->> 'state', row_is ->> 'attempt')
+      else format('It was %s of run %s, which is %s.', tg_op, row_is ->> 'id', row_is ->> 'state')
+    end,
+    hint = tg_argv[1];
+end
+$$;
+
+COMMENT ON FUNCTION weir.refuse() IS 'Refuses a statement. Arguments: what is wrong, and what to do instead.';
+
+CREATE FUNCTION weir.refuse_transition() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  entity text := tg_argv[0];
+  was jsonb := to_jsonb(old);
+  choices text;
+begin
+  select string_agg(format('%s (%s)', t.to_state, t.meaning), ', ' order by t.to_state) into choices
+  from weir.legal_transitions t
+  where t.entity = tg_argv[0] and t.from_state = was ->> 'state';
+  raise exception using
+    errcode = 'check_violation',
+    schema = tg_table_schema, table = tg_table_name, constraint = tg_name,
+    message = format('a %s cannot go from %s to %s', entity, was ->> 'state', to_jsonb(new) ->> 'state'),
+    detail = case entity
+      when 'step' then format('Step %s (%s) of run %s is %s, attempt %s.', was ->> 'step', was ->> 'key', was ->> 'run_id', was ->> 'state', was ->> 'attempt')
+      else format('Run %s is %s.', was ->> 'id', was ->> 'state')
+    end,
+    hint = case
+      when choices is not null then format('From %s it can go to: %s.', was ->> 'state', choices)
+      else format('%s is final: nothing changes it, a late result least of all. To do the work again, do it in a new run: rerun this one, or submit its plan again.', was ->> 'state')
+    end;
+end
+$$;
+
+COMMENT ON FUNCTION weir.refuse_transition() IS 'Refuses a change of state that weir.legal_transitions does not list, and says which ones it does list. Argument: step or run.';
+
 CREATE FUNCTION weir.retry_wait(retry jsonb, failures integer, retry_after interval) RETURNS interval
     LANGUAGE sql PARALLEL RESTRICTED
     AS $$
@@ -130,6 +303,12 @@ CREATE FUNCTION weir.river_job_state_in_bitmask(bitmask bit, state weir.river_jo
         ELSE 0
     END = 1;
 $$;
+
+CREATE FUNCTION weir.shard_of(run uuid) RETURNS smallint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$select (get_byte(uuid_send(run), 15) % 16)::smallint$$;
+
+COMMENT ON FUNCTION weir.shard_of(run uuid) IS 'Which of the 16 shards a run is reconciled in: its last byte modulo 16. One advisory lock guards each of them, pg_try_advisory_xact_lock(2003134834, shard).';
 
 CREATE TABLE weir.dirty (
     id bigint NOT NULL,
@@ -1202,4 +1381,113 @@ COMMENT ON INDEX weir.transitions_of_run IS 'The history of one run or step.';
 CREATE INDEX workers_alive ON weir.workers USING btree (lease_until) WHERE (gone_at IS NULL);
 
 COMMENT ON INDEX weir.workers_alive IS 'Whose lease runs out next.';
+
+CREATE TRIGGER by_hand_is_manual BEFORE UPDATE OF state ON weir.runs FOR EACH ROW WHEN (((old.state <> new.state) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text))) EXECUTE FUNCTION weir.mark_run_moved_by_hand();
+
+COMMENT ON TRIGGER by_hand_is_manual ON weir.runs IS 'Who pauses or resumes a run in psql need not think of the rest, and the history says who it was.';
+
+CREATE TRIGGER by_hand_is_manual BEFORE UPDATE OF state ON weir.steps FOR EACH ROW WHEN (((old.state <> new.state) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text))) EXECUTE FUNCTION weir.mark_step_moved_by_hand();
+
+COMMENT ON TRIGGER by_hand_is_manual ON weir.steps IS 'Who changes a state in psql need not think of the rest: update weir.steps set state = ''cancelled'' where ... is enough, and the history says who it was.';
+
+CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
+
+COMMENT ON TRIGGER run_final_keeps_everything ON weir.runs IS 'A run that has ended says for ever how it ended.';
+
+CREATE TRIGGER run_finished_at_stays_in_the_same_state BEFORE UPDATE OF finished_at ON weir.runs FOR EACH ROW WHEN (((old.state = new.state) AND (new.finished_at IS DISTINCT FROM old.finished_at))) EXECUTE FUNCTION weir.refuse('finished_at stays as it is while the state does', 'It is a fact about how the run came into its state. Leave it out of the SET list.');
+
+COMMENT ON TRIGGER run_finished_at_stays_in_the_same_state ON weir.runs IS 'When a run ended is set by its end.';
+
+CREATE TRIGGER run_identity_never_changes BEFORE UPDATE OF id, name, on_failure, created_at, created_by, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels, description ON weir.runs FOR EACH ROW WHEN (((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.on_failure IS DISTINCT FROM new.on_failure)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.key IS DISTINCT FROM new.key)) OR (old.idempotency_scope IS DISTINCT FROM new.idempotency_scope)) OR (old.idempotency_key IS DISTINCT FROM new.idempotency_key)) OR (old.idempotency_digest IS DISTINCT FROM new.idempotency_digest)) OR (old.rerun_of IS DISTINCT FROM new.rerun_of)) OR (old.labels IS DISTINCT FROM new.labels)) OR (old.description IS DISTINCT FROM new.description))) EXECUTE FUNCTION weir.refuse('what a run was submitted with never changes', 'Only its state, its counts, its limits and the request to cancel it do. Submit another run instead.');
+
+COMMENT ON TRIGGER run_identity_never_changes ON weir.runs IS 'Clients, steps and history name a run by its id; what it was submitted with is what it was submitted with.';
+
+CREATE TRIGGER run_is_born_running AFTER INSERT ON weir.runs FOR EACH ROW WHEN ((new.state <> 'running'::weir.run_state)) EXECUTE FUNCTION weir.refuse('a run is born running', 'Let it go through its life from there; to hold it back, pause it afterwards.');
+
+COMMENT ON TRIGGER run_is_born_running ON weir.runs IS 'Nothing has happened to a run before it exists.';
+
+CREATE TRIGGER run_open_is_not_deleted BEFORE DELETE ON weir.runs FOR EACH ROW WHEN ((old.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state]))) EXECUTE FUNCTION weir.refuse('an open run cannot be deleted', 'Cancel it, and wait until it is final: weir cancel RUN.');
+
+COMMENT ON TRIGGER run_open_is_not_deleted ON weir.runs IS 'Workers may hold steps of it: it has to end first.';
+
+CREATE TRIGGER run_transition_is_legal BEFORE UPDATE OF state ON weir.runs FOR EACH ROW WHEN (((old.state <> new.state) AND (NOT
+        CASE old.state
+            WHEN 'running'::weir.run_state THEN (new.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state, 'paused'::weir.run_state]))
+            WHEN 'paused'::weir.run_state THEN (new.state = ANY (ARRAY['running'::weir.run_state, 'cancelled'::weir.run_state]))
+            ELSE false
+        END))) EXECUTE FUNCTION weir.refuse_transition('run');
+
+COMMENT ON TRIGGER run_transition_is_legal ON weir.runs IS 'A run moves only as weir.legal_transitions says, whoever moves it. Final is final.';
+
+CREATE TRIGGER runs_are_not_truncated BEFORE TRUNCATE ON weir.runs FOR EACH STATEMENT EXECUTE FUNCTION weir.refuse('weir.runs cannot be truncated', 'Open runs would vanish. Delete what is final, run by run.');
+
+COMMENT ON TRIGGER runs_are_not_truncated ON weir.runs IS 'TRUNCATE would not ask which runs are open.';
+
+CREATE TRIGGER step_attempt_grows_by_one_on_the_way_to_running BEFORE UPDATE OF attempt, state ON weir.steps FOR EACH ROW WHEN ((new.attempt <> (old.attempt +
+        CASE
+            WHEN ((new.state = 'running'::weir.step_state) AND (old.state <> 'running'::weir.step_state)) THEN 1
+            ELSE 0
+        END))) EXECUTE FUNCTION weir.refuse('attempt changes only on the way to running, and then by exactly one', 'attempt is the fence that keeps a worker of the past out. Leave it alone; to have a step done again, set its state to retrying.');
+
+COMMENT ON TRIGGER step_attempt_grows_by_one_on_the_way_to_running ON weir.steps IS 'attempt counts claims and is the fence: each claim raises it by one, and nothing else changes it.';
+
+CREATE TRIGGER step_claim_changes_only_on_the_way_to_running BEFORE UPDATE OF worker_id, claimed_at ON weir.steps FOR EACH ROW WHEN ((((new.worker_id IS DISTINCT FROM old.worker_id) OR (new.claimed_at IS DISTINCT FROM old.claimed_at)) AND (NOT ((new.state = 'running'::weir.step_state) AND (old.state <> 'running'::weir.step_state))))) EXECUTE FUNCTION weir.refuse('worker_id and claimed_at change only on the way to running', 'They say who claimed the step last, and when, and stay when the attempt ends. Leave them out of the SET list.');
+
+COMMENT ON TRIGGER step_claim_changes_only_on_the_way_to_running ON weir.steps IS 'Nobody takes over an attempt: who claimed it, and when, is known until the next claim.';
+
+CREATE TRIGGER step_final_keeps_everything BEFORE UPDATE OF cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, timeout, grace, stall_after, report, queue, retry ON weir.steps FOR EACH ROW WHEN (((old.state >= 'succeeded'::weir.step_state) AND ((((((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.failures IS DISTINCT FROM new.failures)) OR (old.has_output IS DISTINCT FROM new.has_output)) OR (old.allow_failure IS DISTINCT FROM new.allow_failure)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.run_if IS DISTINCT FROM new.run_if)) OR (old.max_attempts IS DISTINCT FROM new.max_attempts)) OR (old.last_outcome IS DISTINCT FROM new.last_outcome)) OR (old.run_after IS DISTINCT FROM new.run_after)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.grace IS DISTINCT FROM new.grace)) OR (old.stall_after IS DISTINCT FROM new.stall_after)) OR (old.report IS DISTINCT FROM new.report)) OR (old.queue IS DISTINCT FROM new.queue)) OR (old.retry IS DISTINCT FROM new.retry)))) EXECUTE FUNCTION weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, do it in a new run: rerun this one, or submit its plan again.');
+
+COMMENT ON TRIGGER step_final_keeps_everything ON weir.steps IS 'A step that has ended says for ever how it ended. Only settled and the counts of needs are still written.';
+
+CREATE TRIGGER step_identity_never_changes BEFORE UPDATE OF run_id, step, key, kind, runs_on, created_at, reused_from ON weir.steps FOR EACH ROW WHEN ((((((((old.run_id IS DISTINCT FROM new.run_id) OR (old.step IS DISTINCT FROM new.step)) OR (old.key IS DISTINCT FROM new.key)) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.runs_on IS DISTINCT FROM new.runs_on)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.reused_from IS DISTINCT FROM new.reused_from))) EXECUTE FUNCTION weir.refuse('what a step is never changes: its run, ordinal, key, kind, runs_on, created_at and reused_from', 'Its history and its edges name it by these. Submit another plan instead.');
+
+COMMENT ON TRIGGER step_identity_never_changes ON weir.steps IS 'History, edges and logs name a step by its run and ordinal, people by its key.';
+
+CREATE TRIGGER step_is_born_pending_available_or_waiting AFTER INSERT ON weir.steps FOR EACH ROW WHEN (((new.state <> ALL (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'waiting'::weir.step_state])) AND (NOT ((new.state = 'succeeded'::weir.step_state) AND (new.reused_from IS NOT NULL))))) EXECUTE FUNCTION weir.refuse('a step is born pending, available or waiting', 'Let it go through its life from there. Only a step that a rerun carries over (reused_from) is born succeeded.');
+
+COMMENT ON TRIGGER step_is_born_pending_available_or_waiting ON weir.steps IS 'Nothing has happened to a step before it exists.';
+
+CREATE TRIGGER step_is_born_unclaimed AFTER INSERT ON weir.steps FOR EACH ROW WHEN (((new.state < 'succeeded'::weir.step_state) AND ((new.attempt <> 0) OR (new.failures <> 0) OR (new.worker_id IS NOT NULL) OR (new.claimed_at IS NOT NULL) OR (new.started_at IS NOT NULL)))) EXECUTE FUNCTION weir.refuse('a step is born with attempt 0 and without a worker', 'Claims are made by Start, one by one.');
+
+COMMENT ON TRIGGER step_is_born_unclaimed ON weir.steps IS 'attempt counts the claims of this very step, from 0.';
+
+CREATE TRIGGER step_open_is_not_deleted BEFORE DELETE ON weir.steps FOR EACH ROW WHEN ((old.state < 'succeeded'::weir.step_state)) EXECUTE FUNCTION weir.refuse('an open step cannot be deleted', 'Cancel it, and wait until it is final: weir cancel RUN STEP, or update weir.steps set state = ''cancelled'' where ...');
+
+COMMENT ON TRIGGER step_open_is_not_deleted ON weir.steps IS 'A worker may hold it, and others wait for it: it has to end first.';
+
+CREATE TRIGGER step_settled_stays_settled BEFORE UPDATE OF settled ON weir.steps FOR EACH ROW WHEN ((old.settled AND (NOT new.settled))) EXECUTE FUNCTION weir.refuse('a settled step stays settled', 'Its end has been counted into its dependants and its run; counting it twice would let them start too early.');
+
+COMMENT ON TRIGGER step_settled_stays_settled ON weir.steps IS 'The end of a step is counted once.';
+
+CREATE TRIGGER step_times_stay_in_the_same_state BEFORE UPDATE OF started_at, deadline_at, finished_at ON weir.steps FOR EACH ROW WHEN (((old.state = new.state) AND ((new.finished_at IS DISTINCT FROM old.finished_at) OR ((new.started_at IS DISTINCT FROM old.started_at) AND (NOT ((old.started_at IS NULL) AND (new.state = 'running'::weir.step_state) AND (new.runs_on = 'remote'::text)))) OR ((new.deadline_at IS DISTINCT FROM old.deadline_at) AND (NOT ((old.started_at IS NULL) AND (new.state = 'running'::weir.step_state) AND (new.runs_on = 'remote'::text))))))) EXECUTE FUNCTION weir.refuse('started_at, deadline_at and finished_at stay as they are while the state does', 'They are facts about how the step came into its state. Leave them out of the SET list.');
+
+COMMENT ON TRIGGER step_times_stay_in_the_same_state ON weir.steps IS 'Times are facts about how a step came into its state. The one exception: a remote worker confirms a claim, which starts the attempt.';
+
+CREATE TRIGGER step_transition_is_legal BEFORE UPDATE OF state ON weir.steps FOR EACH ROW WHEN (((old.state <> new.state) AND (NOT
+        CASE old.state
+            WHEN 'pending'::weir.step_state THEN (new.state = ANY (ARRAY['available'::weir.step_state, 'waiting'::weir.step_state, 'skipped'::weir.step_state, 'cancelled'::weir.step_state]))
+            WHEN 'available'::weir.step_state THEN (new.state = ANY (ARRAY['running'::weir.step_state, 'cancelled'::weir.step_state]))
+            WHEN 'running'::weir.step_state THEN (new.state = ANY (ARRAY['succeeded'::weir.step_state, 'failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state, 'retrying'::weir.step_state, 'waiting'::weir.step_state]))
+            WHEN 'retrying'::weir.step_state THEN (new.state = ANY (ARRAY['running'::weir.step_state, 'cancelled'::weir.step_state]))
+            WHEN 'waiting'::weir.step_state THEN (new.state = ANY (ARRAY['succeeded'::weir.step_state, 'failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'skipped'::weir.step_state, 'cancelled'::weir.step_state, 'retrying'::weir.step_state]))
+            ELSE false
+        END))) EXECUTE FUNCTION weir.refuse_transition('step');
+
+COMMENT ON TRIGGER step_transition_is_legal ON weir.steps IS 'A step moves only as weir.legal_transitions says, whoever moves it. Final is final.';
+
+CREATE TRIGGER steps_are_not_truncated BEFORE TRUNCATE ON weir.steps FOR EACH STATEMENT EXECUTE FUNCTION weir.refuse('weir.steps cannot be truncated', 'Open steps would vanish. Delete what is final, run by run.');
+
+COMMENT ON TRIGGER steps_are_not_truncated ON weir.steps IS 'TRUNCATE would not ask which steps are open.';
+
+CREATE TRIGGER transitions_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON weir.transitions FOR EACH STATEMENT EXECUTE FUNCTION weir.refuse('weir.transitions is append-only', 'History is what happened: it is not corrected, also not by its owner. Retention drops whole partitions.');
+
+COMMENT ON TRIGGER transitions_are_append_only ON weir.transitions IS 'Nobody changes history, also not the owner of the table.';
+
+CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.runs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_runs();
+
+COMMENT ON TRIGGER transitions_are_recorded ON weir.runs IS 'Each change of state writes its row in weir.transitions in the same statement.';
+
+CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_steps();
+
+COMMENT ON TRIGGER transitions_are_recorded ON weir.steps IS 'Each change of state writes its row in weir.transitions in the same statement.';
 

@@ -387,6 +387,8 @@ type WeirNeed struct {
 	Need int32
 	// Ordinal of the dependant.
 	Step int32
+	// True when the end of the need was counted into the dependant ahead of its settling, because it has too many dependants for one transaction.
+	Counted bool
 }
 
 // What attempts left behind: an output, the reason why it could not be kept, or an error. One row per attempt that had anything to say.
@@ -618,6 +620,8 @@ type WeirStep struct {
 	NeedsAllowed int32
 	// How many of its settled needs were skipped by run_if or by an operator.
 	NeedsNeutral int32
+	// How many steps need it. Above 1,000 their counting is spread over several transactions.
+	Dependants int32
 	// How many counted failures end it.
 	MaxAttempts int32
 	// How many heartbeats in a row of its own worker did not name it. Twice: the worker forgot it.
