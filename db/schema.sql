@@ -1374,9 +1374,9 @@ CREATE INDEX stops_of_worker ON weir.stops USING btree (worker_id);
 
 COMMENT ON INDEX weir.stops_of_worker IS 'What a worker is to end.';
 
-CREATE INDEX transitions_of_run ON weir.transitions USING btree (run_id, step);
+CREATE INDEX transitions_of_run ON weir.transitions USING btree (run_id, xid, id);
 
-COMMENT ON INDEX weir.transitions_of_run IS 'The history of one run or step.';
+COMMENT ON INDEX weir.transitions_of_run IS 'The history of one run, in order of visibility, page by page.';
 
 CREATE INDEX workers_alive ON weir.workers USING btree (lease_until) WHERE (gone_at IS NULL);
 

@@ -407,8 +407,8 @@ comment on column weir.transitions.cause is 'Why.';
 comment on column weir.transitions.detail is 'More of it: the outcome of an attempt that is retried, when it is due.';
 comment on constraint transitions_pkey on weir.transitions is 'The cursor of whoever follows the history.';
 comment on constraint transition_changes_the_state on weir.transitions is 'Only changes are recorded.';
-create index transitions_of_run on weir.transitions (run_id, step);
-comment on index weir.transitions_of_run is 'The history of one run or step.';
+create index transitions_of_run on weir.transitions (run_id, xid, id);
+comment on index weir.transitions_of_run is 'The history of one run, in order of visibility, page by page.';
 
 create table weir.dirty (
   id bigint generated always as identity,

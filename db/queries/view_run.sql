@@ -1,0 +1,30 @@
+-- name: RunViews :many
+select
+  r.id, r.name, r.description, r.state, r.cause, r.labels, r.key, r.on_failure, r.max_parallel, r.rerun_of, r.idempotency_key,
+  r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at,
+  count(s.step) as total,
+  count(*) filter (where s.state = 'pending') as pending,
+  count(*) filter (where s.state = 'available') as available,
+  count(*) filter (where s.state = 'running') as running,
+  count(*) filter (where s.state = 'retrying') as retrying,
+  count(*) filter (where s.state = 'waiting') as waiting,
+  count(*) filter (where s.state = 'succeeded') as succeeded,
+  count(*) filter (where s.state = 'failed') as failed,
+  count(*) filter (where s.state = 'crashed') as crashed,
+  count(*) filter (where s.state = 'timed_out') as timed_out,
+  count(*) filter (where s.state = 'lost') as lost,
+  count(*) filter (where s.state = 'cancelled') as cancelled,
+  count(*) filter (where s.state = 'skipped') as skipped
+from weir.runs r
+left join weir.steps s on s.run_id = r.id
+where r.id = any(@ids::uuid[])
+group by r.id
+order by r.created_at desc, r.id desc;
+
+-- name: RunInput :one
+select coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}')::jsonb as input
+from weir.runs r
+where r.id = @run;
+
+-- name: RunExists :one
+select exists (select from weir.runs where id = @run);
