@@ -1,4 +1,3 @@
-
 CREATE SCHEMA weir;
 
 COMMENT ON SCHEMA weir IS 'Weir: plans (DAGs of steps) run on workers that share this database. Start with weir.overview, weir.running, weir.stuck and weir.violations; every object here has a comment (\d+, \df+).';
@@ -89,6 +88,29 @@ CREATE TYPE weir.step_state AS ENUM (
 );
 
 COMMENT ON TYPE weir.step_state IS 'Where a step is in its life. The last seven are final: a step in one of them never leaves it. weir.legal_transitions lists the ways between them.';
+
+CREATE FUNCTION weir.grant_to_roles() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if exists (select from pg_roles where rolname = 'weir_app') then
+    grant usage on schema weir to weir_app;
+    grant select, insert, update, delete on all tables in schema weir to weir_app;
+    grant usage, select on all sequences in schema weir to weir_app;
+    revoke insert, update, delete on weir.transitions, weir.legal_transitions, weir.schema_info, weir.goose_version, weir.river_migration from weir_app;
+    alter default privileges in schema weir grant select, insert, update, delete on tables to weir_app;
+    alter default privileges in schema weir grant usage, select on sequences to weir_app;
+  end if;
+  if exists (select from pg_roles where rolname = 'weir_reader') then
+    grant usage on schema weir to weir_reader;
+    grant select on all tables in schema weir to weir_reader;
+    alter default privileges in schema weir grant select on tables to weir_reader;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION weir.grant_to_roles() IS 'Gives weir_app and weir_reader what they need, also in tables that come later. Run it again, as the owner, when the roles were made after the migration. weir_app writes everything but history (weir.transitions), rules and versions; weir_reader reads.';
 
 CREATE FUNCTION weir.mark_run_moved_by_hand() RETURNS trigger
     LANGUAGE plpgsql
@@ -642,7 +664,8 @@ CREATE TABLE weir.river_job (
     CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
     CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
     CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
 CREATE SEQUENCE weir.river_job_id_seq
     START WITH 1
@@ -1322,11 +1345,7 @@ CREATE INDEX needs_of_step ON weir.needs USING btree (run_id, step);
 
 COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run.';
 
-CREATE INDEX river_job_args_index ON weir.river_job USING gin (args);
-
 CREATE INDEX river_job_kind ON weir.river_job USING btree (kind);
-
-CREATE INDEX river_job_metadata_index ON weir.river_job USING gin (metadata);
 
 CREATE INDEX river_job_prioritized_fetching_index ON weir.river_job USING btree (state, queue, priority, scheduled_at, id);
 
@@ -1490,4 +1509,3 @@ COMMENT ON TRIGGER transitions_are_recorded ON weir.runs IS 'Each change of stat
 CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_steps();
 
 COMMENT ON TRIGGER transitions_are_recorded ON weir.steps IS 'Each change of state writes its row in weir.transitions in the same statement.';
-

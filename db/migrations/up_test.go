@@ -57,24 +57,6 @@ func TestUpDownUp(t *testing.T) {
 	require.Equal(t, before, catalog(t, database), "the same schema as the first time")
 }
 
-// catalog lists the columns, constraints, indexes, functions and comments of schema weir.
-func catalog(t *testing.T, database *dbtest.DB) string {
-	t.Helper()
-	var text string
-	require.NoError(t, database.Pool(t).QueryRow(t.Context(), `
-select string_agg(line, e'\n' order by line collate "C") from (
-  select format('%s.%s %s %s %s', table_name, column_name, udt_name, is_nullable, column_default) as line
-  from information_schema.columns where table_schema = 'weir'
-  union all select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'weir'::regnamespace
-  union all select indexdef from pg_indexes where schemaname = 'weir'
-  union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'weir'::regnamespace
-  union all select tgrelid::regclass || ' ' || pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
-  union all select description from pg_description where objoid >= 16384
-) lines`).Scan(&text))
-	require.NotEmpty(t, text)
-	return text
-}
-
 // Ten replicas that start at once: one migrates, the others wait, and all of them find the same.
 func TestUpByTenAtOnce(t *testing.T) {
 	t.Parallel()
