@@ -46,8 +46,7 @@ func connectError(ctx context.Context, config *pgx.ConnConfig, err error) error 
 	}
 	where := address(config)
 	result := &ConnectError{err: err}
-	var refusal *pgconn.PgError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
 		result.SQLState = refusal.Code
 		result.What, result.Hint = explainRefusal(refusal, config, where)
 		return result

@@ -120,7 +120,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	for {
 		heard, err := l.runOnce(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is not an error
+			return nil
 		}
 		l.status.poll(err)
 		if heard {

@@ -103,8 +103,7 @@ func SchemaVersion(ctx context.Context, q Querier) (Schema, error) {
 // is cheap and meant to be repeated while the binary runs.
 func CheckSchema(ctx context.Context, q Querier, need Need) error {
 	have, err := SchemaVersion(ctx, q)
-	var mismatch *SchemaError
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*SchemaError](err); ok {
 		mismatch.Need = need
 	}
 	if err != nil {

@@ -20,12 +20,10 @@ func IsTransient(err error) bool {
 	if err == nil || errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	var refusal *pgconn.PgError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return transientState(refusal.Code)
 	}
-	var failedConnect *pgconn.ConnectError
-	if errors.As(err, &failedConnect) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true // also when it is its own connect_timeout that passed
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -58,12 +56,10 @@ func OutcomeUnknown(err error) bool {
 	if pgconn.SafeToRetry(err) {
 		return false
 	}
-	var failedConnect *pgconn.ConnectError
-	if errors.As(err, &failedConnect) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return false
 	}
-	var refusal *pgconn.PgError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isFatal(refusal)
 	}
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||

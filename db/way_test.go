@@ -1,7 +1,6 @@
 package db_test
 
 import (
-	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -80,7 +79,7 @@ func (w *way) carry(to, from net.Conn) {
 				return
 			}
 		}
-		if err == io.EOF || err != nil {
+		if err != nil {
 			return
 		}
 	}

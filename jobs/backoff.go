@@ -12,5 +12,5 @@ func jittered(failures int, base, limit time.Duration) time.Duration {
 	if shift := failures - 1; shift < 30 && base<<shift < limit {
 		d = base << shift
 	}
-	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads load, keeps no secret
+	return d/2 + rand.N(d/2+1)
 }

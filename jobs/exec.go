@@ -111,7 +111,7 @@ func (x *execKind) run(ctx context.Context, in execInput) (output, error) {
 	if err != nil {
 		return output{}, fmt.Errorf("make a directory for the output: %w", err)
 	}
-	defer os.RemoveAll(scratch)
+	defer os.RemoveAll(scratch) //nolint:errcheck // a left-over in the temporary directory hurts nobody
 	out := execOutput{from: in.Output, limit: x.cfg.MaxOutput, file: filepath.Join(scratch, "output.json")}
 	spec, err := x.spec(a, in, out.file)
 	if err != nil {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,9 +21,7 @@ import (
 func sh(t *testing.T, script string, more map[string]any) lifecycle.Attempt {
 	t.Helper()
 	with := map[string]any{"command": []string{"sh", "-c", script}}
-	for k, v := range more {
-		with[k] = v
-	}
+	maps.Copy(with, more)
 	raw, err := json.Marshal(with)
 	require.NoError(t, err)
 	c := aClaim("exec", string(raw))

@@ -58,7 +58,7 @@ func (o *execOutput) readFile() output {
 	if err != nil {
 		return output{problem: &lifecycle.OutputError{Code: outputInvalidJSON}}
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		return output{problem: &lifecycle.OutputError{Code: outputInvalidJSON}}

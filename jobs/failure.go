@@ -82,8 +82,7 @@ func (e *retryAfterError) Unwrap() error { return e.err }
 func reportError(err error) (*lifecycle.ReportError, time.Duration) {
 	out := &lifecycle.ReportError{Code: "failed", Message: err.Error(), Retryable: true}
 	var after time.Duration
-	var f *Failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Failure](err); ok {
 		if f.Code != "" {
 			out.Code = cut(clean(f.Code), 64)
 		}
@@ -91,12 +90,10 @@ func reportError(err error) (*lifecycle.ReportError, time.Duration) {
 		out.Detail = detail(f.Detail)
 		after = f.RetryAfter
 	}
-	var p *permanentError
-	if errors.As(err, &p) {
+	if _, ok := errors.AsType[*permanentError](err); ok {
 		out.Retryable = false
 	}
-	var r *retryAfterError
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*retryAfterError](err); ok {
 		after = max(after, r.after)
 	}
 	out.Message = message(out.Message)

@@ -62,10 +62,10 @@ func (h *Heart) Run(ctx context.Context) error {
 func (h *Heart) beats(ctx context.Context) error {
 	for failures := 0; ; {
 		err := h.runOnce(ctx)
-		wait := h.cfg.Interval - rand.N(h.cfg.Interval/10+1) //nolint:gosec // spreads load
+		wait := h.cfg.Interval - rand.N(h.cfg.Interval/10+1)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end of ctx is not an error
 		case errors.Is(err, ErrWorkerGone):
 			return err
 		case err != nil:

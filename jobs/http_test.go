@@ -17,7 +17,7 @@ import (
 )
 
 // get runs one http step against a handler and gives its report.
-func get(t *testing.T, h http.HandlerFunc, with map[string]any) (lifecycle.Report, *httptest.Server) {
+func get(t *testing.T, h http.HandlerFunc, with map[string]any) lifecycle.Report {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -28,7 +28,7 @@ func get(t *testing.T, h http.HandlerFunc, with map[string]any) (lifecycle.Repor
 	require.NoError(t, err)
 	b := builtin(t, aClaim("http", string(raw)), nil)
 	b.work(t)
-	return b.only(t), server
+	return b.only(t)
 }
 
 func TestHTTPOutput(t *testing.T) {
@@ -42,7 +42,7 @@ func TestHTTPOutput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rep, _ := get(t, func(w http.ResponseWriter, _ *http.Request) {
+			rep := get(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", c.kind)
 				w.Header()["X-Many"] = []string{"a", "b"}
 				w.WriteHeader(http.StatusCreated)
@@ -60,7 +60,7 @@ func TestHTTPOutput(t *testing.T) {
 			require.JSONEq(t, c.want, string(out.Body))
 		})
 	}
-	rep, _ := get(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("\xff\xfe")) }, map[string]any{})
+	rep := get(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("\xff\xfe")) }, map[string]any{})
 	require.Equal(t, lifecycle.OutcomeSucceeded, rep.Outcome)
 	require.Equal(t, outputInvalidUTF8, rep.OutputError.Code)
 }
@@ -84,7 +84,7 @@ func TestHTTPRequest(t *testing.T) {
 			t.Parallel()
 			var got *http.Request
 			var body []byte
-			rep, _ := get(t, func(_ http.ResponseWriter, r *http.Request) {
+			rep := get(t, func(_ http.ResponseWriter, r *http.Request) {
 				got = r
 				body, _ = io.ReadAll(r.Body)
 			}, c.with)
@@ -108,7 +108,7 @@ func TestHTTPStatuses(t *testing.T) {
 	for _, status := range []int{302, 400, 401, 404, 408, 409, 425, 429, 500, 501, 502, 503, 504, 505} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			rep, _ := get(t, func(w http.ResponseWriter, _ *http.Request) {
+			rep := get(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", "/elsewhere")
 				w.Header().Set("Retry-After", "120")
 				w.WriteHeader(status)
@@ -122,7 +122,7 @@ func TestHTTPStatuses(t *testing.T) {
 		})
 	}
 	for name, expect := range map[string][]any{"code": {404}, "class": {"2xx", "4xx"}, "code as text": {"404"}} {
-		rep, _ := get(t, http.NotFound, map[string]any{"expect": expect})
+		rep := get(t, http.NotFound, map[string]any{"expect": expect})
 		require.Equal(t, lifecycle.OutcomeSucceeded, rep.Outcome, name)
 	}
 }
@@ -147,7 +147,7 @@ func TestHTTPRedirects(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(there)
 			defer server.Close()
-			rep, _ := get(t, there, map[string]any{"url": server.URL + "/" + strings.Repeat("x", c.hops), "redirects": c.follow})
+			rep := get(t, there, map[string]any{"url": server.URL + "/" + strings.Repeat("x", c.hops), "redirects": c.follow})
 			if c.ok {
 				require.Equal(t, lifecycle.OutcomeSucceeded, rep.Outcome)
 				return
@@ -169,7 +169,7 @@ func TestHTTPRedirectElsewhere(t *testing.T) {
 		"ftp://127.0.0.1/":                        "redirect_refused",
 		"http://user:secret@127.0.0.1/":           "redirect_refused",
 	} {
-		rep, _ := get(t, func(w http.ResponseWriter, _ *http.Request) {
+		rep := get(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", to)
 			w.WriteHeader(http.StatusFound)
 		}, map[string]any{"redirects": 5})
@@ -182,7 +182,7 @@ func TestHTTPRedirectElsewhere(t *testing.T) {
 	var got http.Header
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
 	defer other.Close()
-	rep, _ := get(t, func(w http.ResponseWriter, r *http.Request) {
+	rep := get(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 	},
 		map[string]any{"method": "POST", "redirects": 1, "headers": map[string]string{"X-Api-Key": "secret", "Authorization": "secret", "Accept": "x/y"}})
@@ -210,7 +210,7 @@ func TestHTTPRefusals(t *testing.T) {
 	} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
-			rep, _ := get(t, http.NotFound, map[string]any{"url": url})
+			rep := get(t, http.NotFound, map[string]any{"url": url})
 			require.Equal(t, lifecycle.OutcomeFailed, rep.Outcome)
 			if url == "http://2130706434/" && rep.Error.Code == "address_refused" {
 				return
@@ -224,7 +224,7 @@ func TestHTTPRefusals(t *testing.T) {
 		"expect code": {"expect": []any{99}}, "header": {"headers": map[string]string{"a\nb": "x"}}, "value": {"headers": map[string]string{"a": "x\r\nb: y"}},
 		"method": {"method": "GET /"}, "unknown": {"urls": "x"},
 	} {
-		rep, _ := get(t, http.NotFound, with)
+		rep := get(t, http.NotFound, with)
 		require.Equal(t, "invalid_with", rep.Error.Code, name)
 	}
 }
@@ -232,10 +232,10 @@ func TestHTTPRefusals(t *testing.T) {
 func TestHTTPResponseIsBounded(t *testing.T) {
 	t.Parallel()
 	big := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 1000)) }
-	rep, _ := get(t, big, map[string]any{"max_response": 999})
+	rep := get(t, big, map[string]any{"max_response": 999})
 	require.Equal(t, "response_too_large", rep.Error.Code)
 	require.False(t, rep.Error.Retryable)
-	rep, _ = get(t, big, map[string]any{"max_response": 1000})
+	rep = get(t, big, map[string]any{"max_response": 1000})
 	require.Equal(t, lifecycle.OutcomeSucceeded, rep.Outcome)
 }
 
@@ -243,7 +243,7 @@ func TestHTTPConnectionErrorsMayPass(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	rep, _ := get(t, http.NotFound, map[string]any{"url": gone.URL})
+	rep := get(t, http.NotFound, map[string]any{"url": gone.URL})
 	require.Equal(t, "connection", rep.Error.Code)
 	require.True(t, rep.Error.Retryable)
 
@@ -251,7 +251,7 @@ func TestHTTPConnectionErrorsMayPass(t *testing.T) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "short")
 	}
-	rep, _ = get(t, cut, map[string]any{})
+	rep = get(t, cut, map[string]any{})
 	require.Equal(t, "connection", rep.Error.Code)
 	require.True(t, rep.Error.Retryable)
 }
@@ -262,7 +262,7 @@ func TestHTTPCertificates(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	rep, _ := get(t, http.NotFound, map[string]any{"url": server.URL})
+	rep := get(t, http.NotFound, map[string]any{"url": server.URL})
 	require.Equal(t, "certificate", rep.Error.Code)
 	require.False(t, rep.Error.Retryable)
 }

@@ -115,7 +115,7 @@ func TestHandlerSeesItsAttempt(t *testing.T) {
 		require.ErrorContains(t, err, "it has none, it is failed")
 		_, err = NeedOutput[inner](ctx, "other")
 		require.ErrorContains(t, err, "no such need")
-		a.Logger().With("a", 1).WithGroup("g").Warn("careful", "b", "x y", "msg", "m")
+		a.Logger().With("a", 1).WithGroup("g").Warn("careful", "b", "x y", "msg", "m") //nolint:sloglint // an attribute of this name must not get lost
 		return NeedOutput[inner](ctx, "up")
 	})
 	b.work(t)

@@ -178,8 +178,7 @@ func reduce(rep lifecycle.Report, refusal error) (lifecycle.Report, bool) {
 		return rep, false
 	}
 	code, text := "refused", refusal.Error()
-	var refused *lifecycle.Error
-	if errors.As(refusal, &refused) {
+	if refused, ok := errors.AsType[*lifecycle.Error](refusal); ok {
 		code, text = refused.Code, refused.Message
 	}
 	rep.ID = uuid.New()

@@ -38,12 +38,12 @@ func collectOwnSchemas(t reflect.Type, own map[reflect.Type]*jsonschema.Schema, 
 		own[t] = s
 		return
 	}
-	switch t.Kind() { //nolint:exhaustive // the others have no parts
+	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
 		collectOwnSchemas(t.Elem(), own, seen)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() || f.Anonymous {
+		for f := range t.Fields() {
+			if f.IsExported() || f.Anonymous {
 				collectOwnSchemas(f.Type, own, seen)
 			}
 		}
@@ -59,7 +59,7 @@ func ownSchema(t reflect.Type) *jsonschema.Schema {
 	}
 	p := reflect.PointerTo(t)
 	if p.Implements(reflect.TypeFor[schemer]()) {
-		if s, ok := reflect.New(t).Interface().(schemer); ok {
+		if s, ok := reflect.TypeAssert[schemer](reflect.New(t)); ok {
 			return s.JSONSchema()
 		}
 	}

@@ -167,8 +167,7 @@ func (s *Supervisor) execute(ctx context.Context, claim lifecycle.Attempt) {
 
 // stopCause is why the end of Work's own context stops an attempt.
 func stopCause(ctx context.Context) error {
-	var stop *StopError
-	if errors.As(context.Cause(ctx), &stop) {
+	if stop, ok := errors.AsType[*StopError](context.Cause(ctx)); ok {
 		return stop
 	}
 	return ErrShutdown

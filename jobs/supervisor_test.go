@@ -177,7 +177,7 @@ func TestPanicKeepsItsStack(t *testing.T) {
 
 func panicsHere() (any, error) {
 	var m map[string]int
-	m["x"] = 1
+	m["x"] = 1 //nolint:staticcheck // it is meant to panic
 	return m, nil
 }
 

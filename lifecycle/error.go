@@ -55,8 +55,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // IsRetryable reports whether the call that met err may be repeated as it is. Every call of the Engine is idempotent,
 // so this is also the answer when the outcome of a commit is unknown.
 func IsRetryable(err error) bool {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Retryable
 	}
 	return db.IsTransient(err) || db.IsLockTimeout(err) || db.OutcomeUnknown(err) && !errors.Is(err, context.Canceled)

@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,8 +37,8 @@ func (o *observed) Logf(format string, args ...any) {
 
 // end does what the end of a test does.
 func (o *observed) end() {
-	for i := len(o.cleanups) - 1; i >= 0; i-- {
-		o.cleanups[i]()
+	for _, v := range slices.Backward(o.cleanups) {
+		v()
 	}
 }
 
@@ -103,7 +104,8 @@ func TestDatabaseName(t *testing.T) {
 	name := databaseName("TestRuns/one_With Ümlaut/" + strings.Repeat("long", 30))
 	require.Regexp(t, `^weir_test_runs_one_with_mlaut_[a-z_]+_[0-9a-f]{10}$`, name)
 	require.LessOrEqual(t, len(name), 63)
-	require.NotEqual(t, databaseName("Test"), databaseName("Test"))
+	first, second := databaseName("Test"), databaseName("Test")
+	require.NotEqual(t, first, second)
 }
 
 // Templates of other migrations come and go; one that somebody drops is made again.

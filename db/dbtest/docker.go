@@ -116,7 +116,7 @@ func ensureImage(ctx context.Context, engine client.APIClient, image string, pat
 	if err != nil {
 		return fmt.Errorf("pull %s: %w", image, because(ctx, err))
 	}
-	defer pull.Close() //nolint:errcheck // it was only read
+	defer pull.Close()
 	for message, err := range pull.JSONMessages(ctx) {
 		silence.Reset(patience)
 		if err == nil && message.Error != nil {

@@ -46,9 +46,9 @@ func (s *server) url(database string) string {
 }
 
 // exec runs one statement on a connection of its own, so that no test waits for another's.
-func (s *server) exec(ctx context.Context, sql string, args ...any) error {
+func (s *server) exec(ctx context.Context, sql string) error {
 	return s.with(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, sql, args...)
+		_, err := conn.Exec(ctx, sql)
 		return err
 	})
 }

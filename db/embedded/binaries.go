@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/weirqueue/weir/db/embedded/cluster"
 )
@@ -45,9 +46,10 @@ func whatIsHere(found []cluster.Binaries) string {
 	if len(found) == 0 {
 		return "there is none here"
 	}
-	text := "here is only " + found[0].Version
+	var text strings.Builder
+	text.WriteString("here is only " + found[0].Version)
 	for _, binaries := range found[1:] {
-		text += ", " + binaries.Version
+		text.WriteString(", " + binaries.Version)
 	}
-	return text
+	return text.String()
 }

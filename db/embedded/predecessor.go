@@ -63,8 +63,8 @@ func servesFrom(pid int, data string) bool {
 	}
 	// A server's working directory is its data directory.
 	if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil {
-		real, err := filepath.EvalSymlinks(data)
-		return err == nil && dir == real
+		resolved, err := filepath.EvalSymlinks(data)
+		return err == nil && dir == resolved
 	}
 	// Another user's may not be looked at, and not every system has it. Rather wait too long than start a
 	// second server on the same data.

@@ -76,35 +76,41 @@ func (p *process) stop(ctx context.Context) error {
 	p.stopped.Store(true)
 	for _, step := range []struct {
 		signal syscall.Signal
-		wait   context.Context
+		within time.Duration // 0: as long as ctx
 	}{
-		{syscall.SIGINT, ctx},
-		{syscall.SIGQUIT, nil},
-		{syscall.SIGKILL, nil},
+		{syscall.SIGINT, 0},
+		{syscall.SIGQUIT, 5 * time.Second},
+		{syscall.SIGKILL, 5 * time.Second},
 	} {
 		if err := p.cmd.Process.Signal(step.signal); errors.Is(err, os.ErrProcessDone) {
 			<-p.done
 			return nil
 		}
-		wait, cancel := step.wait, context.CancelFunc(func() {})
-		if wait == nil {
-			wait, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		}
-		select {
-		case <-p.done:
-			cancel()
+		if p.endsWithin(ctx, step.within) {
 			return nil
-		case <-wait.Done():
-			cancel()
 		}
 	}
 	return errors.New("PostgreSQL does not end")
 }
 
+// endsWithin waits for the end of the process: for so long, or for as long as ctx if that is 0.
+func (p *process) endsWithin(ctx context.Context, within time.Duration) bool {
+	if within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), within)
+		defer cancel()
+	}
+	select {
+	case <-p.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // ignoreExit drops the error that only says how a child ended.
 func ignoreExit(err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -136,9 +137,7 @@ func (d *directory) start(ctx context.Context, config Config, account cluster.Ac
 		return nil, err
 	}
 	settings := map[string]string{"max_connections": "200", "timezone": "UTC"}
-	for name, value := range config.Settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, config.Settings)
 	log := filepath.Join(d.path, "postgres.log")
 	flags := append([]string{"-D", data}, cluster.Flags(port, settings)...)
 	process, err := startProcess(binaries.Path("postgres"), flags, data, log, account)

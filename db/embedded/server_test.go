@@ -28,7 +28,7 @@ const asParent = "WEIR_TEST_EMBEDDED_PARENT"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(asParent); dir != "" {
 		server, err := embedded.Start(context.Background(), embedded.Config{DataDir: dir})
-		fmt.Println(server.URL(), err)
+		fmt.Fprintln(os.Stdout, server.URL(), err)
 		select {}
 	}
 	goleak.VerifyTestMain(m)

@@ -91,7 +91,7 @@ func down(ctx context.Context, url string, to int, fsys fs.FS, logger *slog.Logg
 func (s *session) riverTo(ctx context.Context, direction rivermigrate.Direction, opts *rivermigrate.MigrateOpts, result *Result) error {
 	moved, err := s.river.Migrate(ctx, direction, opts)
 	if err != nil {
-		return fmt.Errorf("River's tables: %w", err)
+		return fmt.Errorf("migrate the tables of River: %w", err)
 	}
 	for _, migration := range moved.Versions {
 		s.changed(ctx, result, fmt.Sprintf("river %03d %s", migration.Version, migration.Name), string(direction))
@@ -101,8 +101,7 @@ func (s *session) riverTo(ctx context.Context, direction rivermigrate.Direction,
 
 // done are the migrations that were done, also when a later one failed.
 func done(results []*goose.MigrationResult, err error) []*goose.MigrationResult {
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 		return partial.Applied
 	}
 	return results

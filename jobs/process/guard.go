@@ -97,7 +97,7 @@ func (g *guard) start(o order) (code int, err error) {
 	if err != nil {
 		return ExitNotExecutable, fmt.Errorf("open the working directory: %w", err)
 	}
-	defer wd.Close()
+	defer wd.Close() //nolint:errcheck // it was only read
 	if err := wd.Chdir(); err != nil {
 		return ExitNotExecutable, fmt.Errorf("enter the working directory: %w", err)
 	}

@@ -95,7 +95,7 @@ func (p *Process) order(spec Spec) error {
 // send gives the command its input, which it need not read.
 func (p *Process) send(stdin []byte) {
 	defer p.copies.Done()
-	defer p.stdin.Close()
+	defer p.stdin.Close() //nolint:errcheck // nothing is buffered
 	_, _ = p.stdin.Write(stdin)
 }
 

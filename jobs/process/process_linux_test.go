@@ -26,7 +26,7 @@ func TestDaemonsAreFound(t *testing.T) {
 	})
 	t.Run("at the stop", func(t *testing.T) {
 		t.Parallel()
-		p, out, _ := shell(t, daemon+`sleep 1000`)
+		p, out, _ := shell(t, daemon+`exec sleep 1000`)
 		pid := out.pid(t, 1)
 		p.Stop(50 * time.Millisecond)
 		require.Equal(t, "SIGTERM", p.Wait().Signal)

@@ -33,7 +33,7 @@ func descendants() (pids []int, all bool) {
 	if err != nil {
 		return nil, false
 	}
-	defer proc.Close()
+	defer proc.Close() //nolint:errcheck // it was only read
 	names, err := proc.Readdirnames(-1)
 	if err != nil {
 		return nil, false

@@ -112,8 +112,8 @@ func (a Account) enters(info fs.FileInfo) bool {
 // resolveExisting is the nearest directory upwards that exists, links followed.
 func resolveExisting(dir string) string {
 	for {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			return real
+		if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+			return resolved
 		}
 		if dir == filepath.Dir(dir) {
 			return dir

@@ -111,8 +111,8 @@ func newestFirst(pattern string) []string {
 
 // resolve follows links; a path that cannot be followed stays what it is.
 func resolve(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
 	}
 	return path
 }
