@@ -605,6 +605,20 @@ comment on column weir.progress.at is 'When it said so.';
 comment on constraint progress_pkey on weir.progress is 'Only the last word is kept.';
 comment on constraint progress_percent_in_range on weir.progress is '0 to 100.';
 
+create table weir.heard (
+  run_id uuid not null,
+  step int not null,
+  attempt int not null,
+  at timestamptz not null default clock_timestamp(),
+  constraint heard_pkey primary key (run_id, step)
+) with (fillfactor = 70);
+comment on table weir.heard is 'The last sign of life (a log line, a word of progress) of steps that have a stall_after, by the clock of this database. Others have no row.';
+comment on column weir.heard.run_id is 'The run.';
+comment on column weir.heard.step is 'The step''s ordinal.';
+comment on column weir.heard.attempt is 'The attempt that gave it.';
+comment on column weir.heard.at is 'When it arrived. infinity: lines are missing from the log of the attempt, so that silence says nothing; only its worker can tell whether it has stalled.';
+comment on constraint heard_pkey on weir.heard is 'Only the last sign is kept.';
+
 create table weir.kinds (
   kind text not null,
   input_schema jsonb,
@@ -626,5 +640,5 @@ comment on constraint kinds_pkey on weir.kinds is 'A kind has one definition: th
 comment on constraint kind_is_well_formed on weir.kinds is 'Kinds are lower case letters, digits and . _ -, at most 63.';
 
 -- +goose Down
-drop table weir.kinds, weir.progress, weir.logs, weir.quarantine, weir.late_reports, weir.pulse, weir.stops, weir.workers, weir.dirty, weir.transitions, weir.outputs, weir.step_inputs, weir.run_inputs, weir.needs, weir.steps, weir.runs, weir.legal_transitions, weir.schema_info;
+drop table weir.kinds, weir.heard, weir.progress, weir.logs, weir.quarantine, weir.late_reports, weir.pulse, weir.stops, weir.workers, weir.dirty, weir.transitions, weir.outputs, weir.step_inputs, weir.run_inputs, weir.needs, weir.steps, weir.runs, weir.legal_transitions, weir.schema_info;
 drop type weir.cause, weir.run_if, weir.run_state, weir.step_state;

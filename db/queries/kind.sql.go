@@ -8,6 +8,8 @@ package queries
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/google/uuid"
 )
 
 const kindList = `-- name: KindList :many
@@ -38,4 +40,31 @@ func (q *Queries) KindList(ctx context.Context) ([]KindListRow, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const kindsRegister = `-- name: KindsRegister :exec
+insert into weir.kinds (kind, input_schema, output_schema, build)
+select k.kind, nullif(k.input_schema, '')::jsonb, nullif(k.output_schema, '')::jsonb, coalesce((select w.build from weir.workers w where w.id = $1::uuid), '')
+from (select unnest($2::text[]) as kind, unnest($3::text[]) as input_schema, unnest($4::text[]) as output_schema) k
+order by k.kind
+on conflict (kind) do update
+set input_schema = excluded.input_schema, output_schema = excluded.output_schema, build = excluded.build, seen_at = excluded.seen_at
+`
+
+type KindsRegisterParams struct {
+	Worker        uuid.UUID
+	Kinds         []string
+	InputSchemas  []string
+	OutputSchemas []string
+}
+
+// The last one that registers a kind defines it. build is the worker's.
+func (q *Queries) KindsRegister(ctx context.Context, arg KindsRegisterParams) error {
+	_, err := q.db.Exec(ctx, kindsRegister,
+		arg.Worker,
+		arg.Kinds,
+		arg.InputSchemas,
+		arg.OutputSchemas,
+	)
+	return err
 }

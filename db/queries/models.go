@@ -303,6 +303,18 @@ type WeirGooseVersion struct {
 	Tstamp    pgtype.Timestamp
 }
 
+// The last sign of life (a log line, a word of progress) of steps that have a stall_after, by the clock of this database. Others have no row.
+type WeirHeard struct {
+	// The run.
+	RunID uuid.UUID
+	// The step's ordinal.
+	Step int32
+	// The attempt that gave it.
+	Attempt int32
+	// When it arrived. infinity: lines are missing from the log of the attempt, so that silence says nothing; only its worker can tell whether it has stalled.
+	At time.Time
+}
+
 // Every kind of step that a worker ever registered, with its schemas. A plan that names another one is refused.
 type WeirKind struct {
 	// Its name.

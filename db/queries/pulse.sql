@@ -1,0 +1,27 @@
+-- name: PulseBeat :one
+-- One beat a second, whoever comes first: beat is false for the others. A gap of more than 3 s, or a clock that went
+-- back, restarts steady_since. The clock is read after the row is locked.
+with beat as (
+  update weir.pulse
+  set steady_since = case when clock_timestamp() - beat_at between interval '-1 second' and interval '3 seconds' then steady_since else clock_timestamp() end,
+    beat_at = clock_timestamp()
+  where clock_timestamp() - beat_at not between interval '-1 second' and interval '900 milliseconds'
+  returning steady_since
+)
+select exists (select from beat)::boolean as beat, coalesce((select b.steady_since from beat b), p.steady_since)::timestamptz as steady_since, clock_timestamp()::timestamptz as now
+from weir.pulse p;
+
+-- name: PulseCreate :exec
+insert into weir.pulse default values on conflict do nothing;
+
+-- name: PulseSweep :one
+-- True for whoever sweeps this time.
+with mine as (
+  update weir.pulse set swept_at = clock_timestamp()
+  where clock_timestamp() - swept_at not between interval '-1 second' and sqlc.arg('every_ms')::bigint * interval '1 millisecond'
+  returning one
+)
+select exists (select from mine)::boolean as mine;
+
+-- name: ActorSet :exec
+select set_config('weir.actor', @actor, true);

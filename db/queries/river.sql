@@ -1,0 +1,36 @@
+-- name: RiverStuck :many
+-- Dispatched steps whose River job was fetched 10 s ago and that were never started under it: their dispatch is taken
+-- back, and reconcile makes another one. The job of a worker that is gone is discarded; one that lives ends its own.
+with stuck as materialized (
+  select j.id, s.run_id, s.step, exists (select from weir.workers w where w.id::text = any (j.attempted_by) and w.gone_at is null) as alive
+  from weir.river_job j
+  join weir.steps s on s.river_job_id = j.id
+    and s.run_id = case when j.args->>'run' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (j.args->>'run')::uuid end
+    and s.step = case when j.args->>'step' ~ '^[0-9]{1,9}$' then (j.args->>'step')::int end
+  join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
+  where j.state = 'running' and j.attempted_at < clock_timestamp() - interval '10 seconds' and s.state in ('available', 'retrying')
+  order by s.run_id, s.step
+  limit 1000
+  for no key update of s skip locked
+), cleared as (
+  update weir.steps s
+  set river_job_id = null
+  from stuck k
+  where s.run_id = k.run_id and s.step = k.step
+  returning s.run_id, s.step
+), hinted as (
+  insert into weir.dirty (shard, run_id, step)
+  select weir.shard_of(run_id), run_id, step from cleared
+), discarded as (
+  update weir.river_job j
+  set state = 'discarded', finalized_at = clock_timestamp()
+  from stuck k
+  where j.id = k.id and j.state = 'running' and not k.alive
+)
+select id, run_id, step, alive::boolean as alive from stuck;
+
+-- name: RiverDiscard :exec
+-- Ends the River jobs of attempts that were lost.
+update weir.river_job
+set state = 'discarded', finalized_at = clock_timestamp()
+where id = any (@ids::bigint[]) and state = 'running';
