@@ -1,7 +1,15 @@
-// Package expr evaluates the expressions in the `with` of a step.
+// Package expr evaluates the expressions in the `with` of a step, and checks them before anything runs.
+//
+// An expression is a path in `${{ }}`: input.a.b[0], needs.KEY.output…, needs.KEY.state, run.id, run.name, step.key,
+// attempt. Names that are not plain stand in brackets: needs["a.b"].output. There are no operators. A string that is one
+// expression takes the type of its value; within other text a value becomes text, lists and objects as JSON. `$${{` is the
+// text `${{`. Names of members are never evaluated.
 package expr
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Scope is what expressions can see.
 type Scope struct {
@@ -25,5 +33,29 @@ type MissingError struct{ Path string }
 // Error implements error.
 func (e *MissingError) Error() string { return "the expression " + e.Path + " leads nowhere" }
 
-// Eval returns `with` with every expression evaluated, except in the named top-level members.
-func Eval(with json.RawMessage, _ Scope, _ ...string) (json.RawMessage, error) { return with, nil }
+// BadError says that an expression is malformed, or asks for something that no step can see.
+type BadError struct {
+	Path    string // where it stands: with.url
+	Message string
+}
+
+// Error implements error.
+func (e *BadError) Error() string { return e.Path + ": " + e.Message }
+
+// The codes of problems. They are fault codes of plans.
+const (
+	CodeBadExpression   = "bad_expression"
+	CodeNotSupportedYet = "not_supported_yet"
+)
+
+// Problem is one thing that is wrong with an expression. Its message repeats nothing of the text.
+type Problem struct {
+	Path    string // with.headers.accept; "" for CheckText
+	Code    string // CodeBadExpression or CodeNotSupportedYet
+	Message string
+}
+
+// maxResult bounds what a `with` may grow to, in bytes: 256 KiB of short expressions could ask for a gigabyte.
+const maxResult = 32 << 20
+
+var errTooLarge = fmt.Errorf("with: is larger than %d MiB after its expressions were evaluated", maxResult>>20)
