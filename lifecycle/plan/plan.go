@@ -4,7 +4,6 @@ package plan
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
 )
 
@@ -46,26 +45,4 @@ type Retry struct {
 	Initial     time.Duration // before the second try
 	Max         time.Duration
 	Jitter      float64 // 0 to 1, of the wait, on top
-}
-
-// Fault is one thing that is wrong with a plan.
-type Fault struct {
-	Path    string // steps[3].needs[0]; "" = the plan as a whole
-	Code    string // of the closed list in contract 6: duplicate_key, unknown_need, cycle, …
-	Message string // for people; never repeats the offending value
-}
-
-// Faults is everything that is wrong with a plan. It is the error of Parse.
-type Faults []Fault
-
-// Error lists all of them, one a line.
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = fault.Message
-		if fault.Path != "" {
-			lines[i] = fault.Path + ": " + fault.Message
-		}
-	}
-	return strings.Join(lines, "\n")
 }
