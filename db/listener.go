@@ -48,6 +48,10 @@ type ListenerConfig struct {
 	// BackoffMin and BackoffMax bound the wait before the next connection; it doubles from the one to
 	// the other, with jitter. 0: 100 ms and 30 s.
 	BackoffMin, BackoffMax time.Duration
+	// Hear is called with every notification of the channels, in their order, and with an empty payload for every
+	// channel after every new connection. It must not block. Nil: nobody. It is for channels whose payload matters,
+	// which are not ours; who only wants to be nudged subscribes.
+	Hear func(channel, payload string)
 	// Logger is told when the listener begins to hear and when it stops. Nil: nobody.
 	Logger *slog.Logger
 }
@@ -157,7 +161,7 @@ func (l *Listener) runOnce(ctx context.Context) (heard bool, err error) {
 		}
 	}
 	// The self-test: does what this replica notifies arrive here?
-	lag, err := probe.run(ctx, l.nudge)
+	lag, err := probe.run(ctx, l.heard)
 	if err != nil {
 		return false, err
 	}
@@ -175,12 +179,12 @@ func (l *Listener) hear(ctx context.Context, conn *pgx.Conn, probe *probe) error
 		cancel()
 		switch {
 		case err == nil:
-			l.nudge(notification.Channel)
+			l.heard(notification.Channel, notification.Payload)
 			continue
 		case !quiet || conn.IsClosed():
 			return fmt.Errorf("wait for notifications: %w", err)
 		}
-		lag, err := probe.run(ctx, l.nudge)
+		lag, err := probe.run(ctx, l.heard)
 		var unsent *unsentError
 		switch {
 		case err == nil:
@@ -194,6 +198,14 @@ func (l *Listener) hear(ctx context.Context, conn *pgx.Conn, probe *probe) error
 			return err
 		}
 	}
+}
+
+// heard hands a notification on.
+func (l *Listener) heard(channel, payload string) {
+	if l.config.Hear != nil && slices.Contains(l.config.Channels, channel) {
+		l.config.Hear(channel, payload)
+	}
+	l.nudge(channel)
 }
 
 // nudge tells the subscribers of one channel to look.
@@ -211,6 +223,6 @@ func (l *Listener) nudge(channel string) {
 // nudgeAll tells everybody to look: something may have been missed.
 func (l *Listener) nudgeAll() {
 	for _, channel := range l.config.Channels {
-		l.nudge(channel)
+		l.heard(channel, "")
 	}
 }

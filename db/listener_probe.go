@@ -39,7 +39,7 @@ func newProbe(conn *pgx.Conn, pool *pgxpool.Pool, timeout time.Duration) *probe 
 }
 
 // run sends a nonce and waits for it; lag is how long that took. What else arrives meanwhile goes to others.
-func (p *probe) run(ctx context.Context, others func(channel string)) (lag time.Duration, err error) {
+func (p *probe) run(ctx context.Context, others func(channel, payload string)) (lag time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	nonce := rand.Text()
@@ -55,7 +55,7 @@ func (p *probe) run(ctx context.Context, others func(channel string)) (lag time.
 		case err != nil:
 			return 0, fmt.Errorf("wait for a notification to ourselves: %w", err)
 		case notification.Channel != p.channel:
-			others(notification.Channel)
+			others(notification.Channel, notification.Payload)
 		case notification.Payload == nonce:
 			return time.Since(sent), nil
 		}

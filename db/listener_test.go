@@ -227,3 +227,29 @@ func TestListenerListensOnWithAnExhaustedPool(t *testing.T) {
 	require.Equal(t, since, h.Status().Since)
 	require.Equal(t, db.ModeListen, h.Status().Mode)
 }
+
+func TestListenerHandsOnPayloads(t *testing.T) {
+	t.Parallel()
+	type notification struct{ channel, payload string }
+	heard := make(chan notification, 16)
+	next := func() notification {
+		select {
+		case n := <-heard:
+			return n
+		case <-time.After(patience):
+			require.Fail(t, "nothing was heard")
+			return notification{}
+		}
+	}
+	h := listen(t, func(c *db.ListenerConfig) {
+		c.Channels = []string{"weir.other"}
+		c.Hear = func(channel, payload string) { heard <- notification{channel, payload} }
+	})
+	require.Equal(t, notification{"weir.other", ""}, next(), "after a new connection something may have been missed")
+	for _, payload := range []string{"first", "second"} {
+		_, err := h.pool.Exec(t.Context(), "select pg_notify('weir.other', $1)", payload)
+		require.NoError(t, err)
+	}
+	require.Equal(t, notification{"weir.other", "first"}, next())
+	require.Equal(t, notification{"weir.other", "second"}, next())
+}
