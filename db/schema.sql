@@ -161,7 +161,6 @@ CREATE FUNCTION weir.record_runs() RETURNS trigger
     AS $$
 declare
   said text := nullif(current_setting('weir.actor', true), '');
-  settling smallint[] := coalesce(string_to_array(nullif(current_setting('weir.settling', true), ''), ',')::smallint[], '{}');
 begin
   with changed as materialized (
     select n.id, n.cause, n.state, o.state as was, o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
@@ -177,8 +176,7 @@ begin
   insert into weir.dirty (shard, run_id)
   select weir.shard_of(c.id), c.id
   from changed c
-  where weir.shard_of(c.id) <> all (settling)
-    and (c.cancel_requested or c.was = 'paused' and c.state <> c.was);
+  where c.cancel_requested or c.was = 'paused' and c.state <> c.was;
   if found and said is null then
     perform pg_notify('weir_dirty', '');
   end if;
@@ -186,7 +184,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION weir.record_runs() IS 'Writes the history of the runs that a statement has moved, and the hints for reconcile. weir.actor and weir.settling are read as in weir.record_steps().';
+COMMENT ON FUNCTION weir.record_runs() IS 'Writes the history of the runs that a statement has moved, and the hints for reconcile. weir.actor is read as in weir.record_steps().';
 
 CREATE FUNCTION weir.record_steps() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -195,10 +193,9 @@ CREATE FUNCTION weir.record_steps() RETURNS trigger
     AS $$
 declare
   said text := nullif(current_setting('weir.actor', true), '');
-  settling smallint[] := coalesce(string_to_array(nullif(current_setting('weir.settling', true), ''), ',')::smallint[], '{}');
 begin
   with changed as materialized (
-    select n.run_id, n.step, n.attempt, n.worker_id, n.runs_on, n.river_job_id, n.last_outcome, n.run_after, n.cause, n.state,
+    select n.run_id, n.step, n.attempt, n.worker_id, n.runs_on, n.river_job_id, n.last_outcome, n.run_after, n.cause, n.state, n.settled,
       o.state as was, o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
     from new_rows n
     join old_rows o on o.run_id = n.run_id and o.step = n.step
@@ -221,8 +218,7 @@ begin
   insert into weir.dirty (shard, run_id, step)
   select weir.shard_of(c.run_id), c.run_id, c.step
   from changed c
-  where weir.shard_of(c.run_id) <> all (settling)
-    and (c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null));
+  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null);
   if found and said is null then
     perform pg_notify('weir_dirty', '');
   end if;
@@ -230,7 +226,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION weir.record_steps() IS 'Writes the history of the steps that a statement has moved, and the hints for reconcile. weir.actor says who it was (@worker: the worker in the row; nothing: the database user), weir.settling lists the shards that the transaction reconciles itself. enable_nestloop is off since the plan is made at the first call: planned for one row, nested loops take minutes for 10,000.';
+COMMENT ON FUNCTION weir.record_steps() IS 'Writes the history of the steps that a statement has moved, and the hints for reconcile. weir.actor says who it was (@worker: the worker in the row; nothing: the database user). A step that ends already settled needs no hint: what follows from it is done in the same transaction. enable_nestloop is off since the plan is made at the first call: planned for one row, nested loops take minutes for 10,000.';
 
 CREATE FUNCTION weir.refuse() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER

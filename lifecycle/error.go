@@ -46,8 +46,13 @@ type CurrentState struct {
 	At      time.Time
 }
 
-// Error implements error.
-func (e *Error) Error() string { return e.Message }
+// Error is the message, with what is behind it. Edges that speak to strangers show Message alone.
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
 
 // Unwrap gives what is behind it.
 func (e *Error) Unwrap() error { return e.Err }

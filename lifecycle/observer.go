@@ -1,8 +1,18 @@
 package lifecycle
 
-// Observer is told what the engine decides by itself: for metrics. Its methods are called concurrently and must not
-// block.
+import "time"
+
+// Observer is told what happens to runs and steps: for metrics. Its methods are called concurrently and must not block;
+// one that panics is logged and changes nothing.
 type Observer interface {
+	// RunFinished: a run ended, so long after it was submitted.
+	RunFinished(state RunState, took time.Duration)
+	// StepReported: a report was recorded, and the step is in this state now.
+	StepReported(state StepState)
+	// PassFailed: a pass of reconcile was rolled back and is made again.
+	PassFailed()
+	// Quarantined: a run was set aside because reconcile fails on it.
+	Quarantined()
 	// LateReport: a report changed nothing, because its attempt had ended otherwise. It is kept as evidence.
 	LateReport(result Result)
 	// Expired: n attempts were ended by the database, because nobody ended them: lease_expired, deadline, stalled,
@@ -27,6 +37,18 @@ const (
 
 // Unobserved is an Observer that does nothing. Embed it to observe some things only.
 type Unobserved struct{}
+
+// RunFinished implements Observer.
+func (Unobserved) RunFinished(RunState, time.Duration) {}
+
+// StepReported implements Observer.
+func (Unobserved) StepReported(StepState) {}
+
+// PassFailed implements Observer.
+func (Unobserved) PassFailed() {}
+
+// Quarantined implements Observer.
+func (Unobserved) Quarantined() {}
 
 // LateReport implements Observer.
 func (Unobserved) LateReport(Result) {}

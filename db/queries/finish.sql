@@ -1,0 +1,85 @@
+-- name: ShardsLock :one
+-- Locks what can be locked of these shards until the transaction ends. Answers what it got.
+select coalesce(array_agg(shard), '{}')::int[] as shards
+from (select unnest(@shards::int[]) as shard) s
+where pg_try_advisory_xact_lock(2003134834, shard);
+
+-- name: StepFinish :many
+-- Records how attempts ended, where they are still current, and decides what becomes of their steps. Those that nobody
+-- has to be told of, or whose shard this transaction holds, are settled at once. A row that somebody else has locked
+-- is left out rather than waited for.
+with asked as materialized (
+  select
+    unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@attempts::int[]) as attempt, unnest(@reports::uuid[]) as report,
+    unnest(@outcomes::text[]) as outcome, unnest(@causes::text[])::weir.cause as cause, unnest(@retryables::boolean[]) as retryable,
+    unnest(@retry_afters_ms::bigint[]) as retry_after_ms, unnest(@outputs::jsonb[]) as output, unnest(@has_outputs::boolean[]) as has_output,
+    unnest(@output_errors::jsonb[]) as output_error, unnest(@error_codes::text[]) as error_code, unnest(@error_messages::text[]) as error_message,
+    unnest(@error_details::jsonb[]) as error_detail
+  from (select set_config('weir.actor', '@worker', true)) a
+), held as materialized (
+  select
+    a.*, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants,
+    (s.cancel_requested_at is not null or r.cancel_requested_at is not null) as cancelling
+  from asked a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step
+  join weir.runs r on r.id = a.run_id
+  where s.state = 'running' and s.attempt = a.attempt and s.worker_id = @worker::uuid
+  order by s.run_id, s.step
+  for no key update of s skip locked
+), judged as materialized (
+  select
+    h.*, sum(h.dependants) over (order by h.run_id, h.step) <= 1000 as fits,
+    case
+      when h.outcome = 'succeeded' then 'succeeded'
+      when h.cancelling or h.outcome = 'cancelled' then 'cancelled'
+      when h.outcome = 'handed_back' then 'retrying'
+      when h.retryable and h.failures + 1 < h.max_attempts and weir.retry_wants(h.retry, h.outcome::weir.step_state, h.cause = 'abandoned') then 'retrying'
+      else h.outcome
+    end::weir.step_state as to_state,
+    h.outcome not in ('succeeded', 'cancelled', 'handed_back') and not h.cancelling as counts
+  from held h
+), done as (
+  update weir.steps s set
+    state = j.to_state,
+    cause = case
+      when j.to_state = 'succeeded' then j.cause::text
+      when j.to_state = 'cancelled' then case when j.cause in ('run_timeout', 'superseded', 'failure_policy', 'abandoned') then j.cause::text else 'cancel_requested' end
+      when j.to_state = 'retrying' then case when j.counts then 'attempts_left' else 'handed_back' end
+      when j.outcome = 'failed' and not j.retryable then 'permanent'
+      when j.max_attempts > 1 and j.failures + 1 >= j.max_attempts then 'attempts_spent'
+      else j.cause::text
+    end::weir.cause,
+    failures = s.failures + j.counts::int,
+    last_outcome = case when j.outcome = 'handed_back' then s.last_outcome else j.outcome::weir.step_state end,
+    report = j.report,
+    river_job_id = null,
+    has_output = j.to_state = 'succeeded' and j.has_output,
+    run_after = case
+      when j.to_state = 'retrying' and j.counts then clock_timestamp() + weir.retry_wait(j.retry, j.failures + 1, j.retry_after_ms * interval '1 millisecond')
+      when j.to_state = 'retrying' then clock_timestamp()
+    end,
+    finished_at = case when j.to_state <> 'retrying' then clock_timestamp() end,
+    settled = j.to_state <> 'retrying' and (j.dependants = 0 or j.fits and weir.shard_of(s.run_id) = any(@shards::int[])) and @settle::boolean
+  from judged j
+  where s.run_id = j.run_id and s.step = j.step and s.state = 'running' and s.attempt = j.attempt
+  returning s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at
+), kept as (
+  insert into weir.outputs (run_id, step, attempt, output, output_error, error_code, error_message, error_retryable, error_detail)
+  select
+    d.run_id, d.step, d.attempt, case when j.has_output and d.state = 'succeeded' then j.output end, nullif(j.output_error, 'null'),
+    nullif(j.error_code, ''), case when j.error_code <> '' then j.error_message end, case when j.error_code <> '' then j.retryable end,
+    case when j.error_code <> '' then nullif(j.error_detail, 'null') end
+  from done d
+  join judged j on j.run_id = d.run_id and j.step = d.step
+  where (j.has_output and d.state = 'succeeded') or j.output_error <> 'null' or j.error_code <> ''
+), stopped as (
+  delete from weir.stops t using done d where @stops::boolean and t.run_id = d.run_id and t.step = d.step and t.attempt = d.attempt
+)
+select run_id, step, attempt, state, settled, allow_failure, dependants, run_after, finished_at, clock_timestamp()::timestamptz as now from done;
+
+-- name: LateReportAdd :exec
+-- Keeps evidence of a report that changed nothing, at most ten of a step.
+insert into weir.late_reports (run_id, step, attempt, worker_id, report, outcome, result, state_was, payload)
+select @run_id, @step, @attempt, @worker_id, @report, @outcome, @result, @state_was, sqlc.narg('payload')
+where (select count(*) from weir.late_reports l where l.run_id = @run_id and l.step = @step) < 10
+  and not exists (select from weir.late_reports l where l.run_id = @run_id and l.step = @step and l.report = @report);

@@ -1,0 +1,81 @@
+-- name: DirtyTake :many
+-- The oldest hints, except of runs that are set aside. Nothing is locked.
+select d.id, d.shard, d.run_id, d.step
+from weir.dirty d
+where not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
+order by d.id
+limit @most;
+
+-- name: DirtyDelete :exec
+-- Deletes hints that this transaction serves.
+delete from weir.dirty d where d.id = any(@ids::bigint[]);
+
+-- name: DirtyAdd :exec
+insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, nullif(step, 0)
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a;
+
+-- name: DirtyAny :one
+select exists (
+  select from weir.dirty d where not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
+);
+
+-- name: DirtyTell :exec
+select pg_notify('weir_dirty', '');
+
+-- name: RetryDue :many
+-- Steps that are due to be tried again and are not dispatched.
+select run_id, step from weir.steps where state = 'retrying' and run_after <= clock_timestamp() and river_job_id is null order by run_after limit @most;
+
+-- name: RetryNext :one
+-- How many milliseconds until the next step is due to be tried again; below 0: none.
+select coalesce(ceil(extract(epoch from min(run_after) - clock_timestamp()) * 1000)::bigint, -1)::bigint as ms
+from weir.steps where state = 'retrying' and river_job_id is null;
+
+-- name: RunsCancelling :many
+select id from weir.runs where cancel_requested_at is not null and finished_at is null order by id limit @most;
+
+-- name: RunsResumed :many
+-- Of these runs, the steps that may be dispatched and are not.
+select s.run_id, s.step
+from weir.runs r
+join weir.steps s on s.run_id = r.id
+where r.id = any(@ids::uuid[]) and r.state = 'running' and r.cancel_requested_at is null and s.river_job_id is null
+  and (s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp())
+limit @most;
+
+-- name: StepDispatch :many
+-- Gives steps that may start and have no token a River job and its token.
+with asked as materialized (
+  select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step
+), held as materialized (
+  select s.run_id, s.step
+  from asked a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step
+  where s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
+    and (s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp())
+  order by s.run_id, s.step
+  for no key update of s
+), moved as (
+  update weir.steps s set river_job_id = nextval('weir.river_job_id_seq')
+  from held h
+  join weir.runs r on r.id = h.run_id
+  where s.run_id = h.run_id and s.step = h.step and s.river_job_id is null and s.state in ('available', 'retrying')
+    and r.state = 'running' and r.cancel_requested_at is null
+  returning s.run_id, s.step, s.kind, s.queue, s.priority, s.river_job_id
+), job as (
+  insert into weir.river_job (id, args, kind, queue, priority, max_attempts)
+  select river_job_id, jsonb_build_object('run', run_id, 'step', step), kind, queue, priority, 1 from moved
+  returning queue
+), told as (
+  select count(pg_notify('weir.river_insert', '{"queue": ' || to_json(queue) || '}')) as queues from (select distinct queue from job) q
+)
+select m.run_id, m.step from moved m cross join told where told.queues >= 0;
+
+-- name: QuarantineAdd :exec
+insert into weir.quarantine (run_id, error, sqlstate) values (@run_id, @error, @sqlstate)
+on conflict (run_id) do update set
+  error = excluded.error, sqlstate = excluded.sqlstate, tries = weir.quarantine.tries + 1,
+  retry_at = clock_timestamp() + least(interval '10 seconds' * 2 ^ least(weir.quarantine.tries, 10), interval '10 minutes');
+
+-- name: QuarantineEnd :many
+delete from weir.quarantine where run_id = any(@runs::uuid[]) and retry_at <= clock_timestamp() returning run_id;

@@ -1,0 +1,75 @@
+-- name: StepStart :many
+-- Claims the steps whose dispatch token is shown, for a worker whose lease is alive. A row that somebody else has
+-- locked is left out rather than waited for.
+with asked as materialized (
+  select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token
+  from (select set_config('weir.actor', '@worker', true)) a
+), alive as materialized (
+  select id from weir.workers where id = @worker::uuid and gone_at is null and lease_until > clock_timestamp() for key share
+), held as materialized (
+  select s.run_id, s.step, a.token
+  from asked a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step
+  where s.river_job_id = a.token and s.state in ('available', 'retrying') and s.cancel_requested_at is null
+  order by s.run_id, s.step
+  for no key update of s skip locked
+)
+update weir.steps s set
+  state = 'running', cause = 'claimed', attempt = s.attempt + 1, worker_id = w.id, claimed_at = clock_timestamp(),
+  started_at = clock_timestamp(), deadline_at = clock_timestamp() + s.timeout, run_after = null, unnamed = 0
+from held h
+cross join alive w
+join weir.runs r on r.id = h.run_id
+left join weir.step_inputs i on i.run_id = h.run_id and i.step = h.step
+left join weir.run_inputs ri on ri.run_id = h.run_id
+where s.run_id = h.run_id and s.step = h.step and s.river_job_id = h.token and s.state in ('available', 'retrying')
+  and r.state = 'running' and r.cancel_requested_at is null
+returning
+  s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
+  coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input;
+
+-- name: StepClaimed :many
+-- The attempts that a worker has already got with these tokens: the answer to a Start whose first answer was lost.
+select
+  s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
+  coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input,
+  coalesce((extract(epoch from s.deadline_at - clock_timestamp()) * 1000)::bigint, 0)::bigint as remaining_ms
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token) a
+join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+join weir.runs r on r.id = s.run_id
+left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step
+left join weir.run_inputs ri on ri.run_id = s.run_id
+where s.state = 'running' and s.worker_id = @worker::uuid;
+
+-- name: StepNeeds :many
+-- What steps see of their direct needs. Needs are final, so this never changes.
+select n.run_id, n.step, s.key, s.state, o.output
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+join weir.needs n on n.run_id = a.run_id and n.step = a.step
+join weir.steps s on s.run_id = n.run_id and s.step = n.need
+left join weir.outputs o on s.has_output and o.run_id = coalesce(s.reused_from, s.run_id) and o.step = s.step and o.attempt = s.attempt;
+
+-- name: StepLook :many
+-- What steps are now, and who made them so: for answers to whoever came too late.
+select
+  s.run_id, s.step, s.state, s.attempt, s.report, s.river_job_id, s.worker_id, s.created_at,
+  (s.cancel_requested_at is not null or r.cancel_requested_at is not null)::boolean as cancelling, r.state as run_state,
+  coalesce(t.actor, r.created_by)::text as actor, coalesce(t.at, s.created_at)::timestamptz as at
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+join weir.steps s on s.run_id = a.run_id and s.step = a.step
+join weir.runs r on r.id = s.run_id
+left join lateral (
+  select actor, at from weir.transitions t where t.run_id = s.run_id and t.step = s.step order by t.xid desc, t.id desc limit 1
+) t on true;
+
+-- name: StepTakeBack :exec
+-- Takes the dispatch of steps of paused runs back, so that they are dispatched again on resume.
+update weir.steps s set river_job_id = null
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token) a
+join weir.runs r on r.id = a.run_id
+where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state in ('available', 'retrying') and r.state = 'paused';
+
+-- name: WorkerIsAlive :one
+select exists (select from weir.workers where id = @worker::uuid and gone_at is null and lease_until > clock_timestamp());

@@ -1,0 +1,96 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/weirqueue/weir/db/queries"
+)
+
+// Config says how an Engine works. Pool and Replica are required.
+type Config struct {
+	Pool     *pgxpool.Pool
+	Replica  uuid.UUID    // this process: its worker id, and the actor of what its reconcile does
+	Logger   *slog.Logger // nil: discards
+	Observer Observer     // nil: nobody
+
+	Lease        time.Duration   // of a worker; 15s
+	PollInterval time.Duration   // how often to look without being told, about; 1s; negative: never
+	Nudge        <-chan struct{} // weir_dirty was notified: look now; nil: never
+
+	pauses *pauses // where a test holds the engine; nil: nowhere
+}
+
+// Engine does what happens to runs and steps, and reads them. All methods may be called concurrently.
+type Engine struct {
+	*Reader
+
+	cfg      Config
+	pool     *pgxpool.Pool
+	q        *queries.Queries
+	logger   *slog.Logger
+	observer Observer
+	actor    string // reconcile:ID
+	dirty    chan struct{}
+	soon     *alarm
+	pauses   *pauses
+
+	submits  *group[Submission, Submitted]
+	starts   *group[StartRequest, StartAnswer]
+	finishes *group[Report, FinishAnswer]
+}
+
+// New returns an Engine that answers calls. Its loops run in [Engine.Run].
+func New(c Config) *Engine {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = Unobserved{}
+	}
+	if c.Lease == 0 {
+		c.Lease = 15 * time.Second
+	}
+	if c.PollInterval == 0 {
+		c.PollInterval = time.Second
+	}
+	e := &Engine{
+		Reader: NewReader(c.Pool), cfg: c, pool: c.Pool, q: queries.New(c.Pool), logger: c.Logger, observer: c.Observer,
+		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,
+	}
+	e.submits = newGroup(submitMost, 2, e.submitFlush)
+	e.starts = newGroup(startMost, 2, e.startFlush)
+	e.finishes = newGroup(finishMost, 2, e.finishFlush)
+	return e
+}
+
+// observe tells the observer something, whatever the observer does.
+func (e *Engine) observe(tell func(Observer)) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.logger.Error("the observer of the lifecycle panicked", "panic", fmt.Sprint(v))
+		}
+	}()
+	tell(e.observer)
+}
+
+// nudge makes reconcile look now.
+func (e *Engine) nudge() {
+	select {
+	case e.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// inTx does something in one transaction, READ COMMITTED, that waits for no lock longer than a quarter of a second.
+func (e *Engine) inTx(ctx context.Context, do func(tx pgx.Tx, q *queries.Queries) error) error {
+	return pgx.BeginTxFunc(ctx, e.pool, pgx.TxOptions{
+		IsoLevel: pgx.ReadCommitted, BeginQuery: "begin isolation level read committed; set local lock_timeout = '250ms'",
+	}, func(tx pgx.Tx) error { return do(tx, e.q.WithTx(tx)) })
+}

@@ -1,0 +1,139 @@
+package lifecycle
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/weirqueue/weir/db"
+)
+
+// Bounds of a flush.
+const (
+	flushTimeout = 10 * time.Second
+	flushTries   = 4 // of a flush that meets errors which pass by themselves
+	flushBackoff = 20 * time.Millisecond
+)
+
+// group coalesces calls into flushes: while one flush is in flight, the next one gathers. There is no timer, so an
+// idle group adds no delay.
+//
+// A flush either does all of its items or none. Errors that pass (a lost connection, a deadlock) repeat the whole
+// flush, which therefore has to be idempotent; any other error bisects it, so that a bad item answers for itself
+// alone.
+type group[T, R any] struct {
+	flush func(ctx context.Context, items []T) ([]answer[R], error)
+	most  int // items of a flush
+	lanes int // flushes in flight
+
+	mu      sync.Mutex
+	waiting []*call[T, R]
+	busy    int
+}
+
+// answer is what became of one item.
+type answer[R any] struct {
+	value R
+	err   error
+}
+
+// call is one item on its way.
+type call[T, R any] struct {
+	item   T
+	answer answer[R]
+	done   chan struct{}
+}
+
+func newGroup[T, R any](most, lanes int, flush func(context.Context, []T) ([]answer[R], error)) *group[T, R] {
+	return &group[T, R]{flush: flush, most: most, lanes: lanes}
+}
+
+// do adds an item to the next flush and waits for its answer. When ctx ends before, what becomes of the item is
+// unknown.
+func (g *group[T, R]) do(ctx context.Context, item T) (R, error) {
+	c := &call[T, R]{item: item, done: make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, c)
+	start := g.busy < g.lanes
+	if start {
+		g.busy++
+	}
+	g.mu.Unlock()
+	if start {
+		go g.run(context.WithoutCancel(ctx))
+	}
+	select {
+	case <-c.done:
+		return c.answer.value, c.answer.err
+	case <-ctx.Done():
+		var none R
+		return none, ctx.Err()
+	}
+}
+
+// run flushes until nothing waits.
+func (g *group[T, R]) run(ctx context.Context) {
+	for {
+		g.mu.Lock()
+		n := min(len(g.waiting), g.most)
+		if n == 0 {
+			g.busy--
+			g.mu.Unlock()
+			return
+		}
+		batch := g.waiting[:n:n]
+		g.waiting = g.waiting[n:]
+		g.mu.Unlock()
+		g.commit(ctx, batch)
+	}
+}
+
+// commit flushes a batch and answers every call in it.
+func (g *group[T, R]) commit(ctx context.Context, batch []*call[T, R]) {
+	items := make([]T, len(batch))
+	for i, c := range batch {
+		items[i] = c.item
+	}
+	answers, err := g.try(ctx, items)
+	if err != nil && len(batch) > 1 && !db.IsTransient(err) {
+		half := len(batch) / 2
+		g.commit(ctx, batch[:half])
+		g.commit(ctx, batch[half:])
+		return
+	}
+	for i, c := range batch {
+		if err != nil {
+			c.answer.err = mapError(err)
+		} else {
+			c.answer = answers[i]
+		}
+		close(c.done)
+	}
+}
+
+// try flushes, again for errors that pass by themselves.
+func (g *group[T, R]) try(ctx context.Context, items []T) ([]answer[R], error) {
+	for tries := 1; ; tries++ {
+		answers, err := g.flushOnce(ctx, items)
+		if err == nil || !db.IsTransient(err) || tries == flushTries {
+			return answers, err
+		}
+		pause(ctx, time.Duration(tries)*flushBackoff)
+	}
+}
+
+func (g *group[T, R]) flushOnce(ctx context.Context, items []T) ([]answer[R], error) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	return g.flush(ctx, items)
+}
+
+// pause waits for d or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

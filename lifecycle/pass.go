@@ -1,0 +1,191 @@
+package lifecycle
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/weirqueue/weir/db/queries"
+)
+
+// pass applies the rules of reconcile to steps and runs that something happened to, in one transaction that holds
+// their shards. Every rule asks the current rows, so a pass over something that needs nothing does nothing.
+type pass struct {
+	*settler
+
+	runs  []uuid.UUID // of keys, and of the steps
+	steps []int32
+	whole []uuid.UUID // runs as a whole
+}
+
+func (e *Engine) newPass(q *queries.Queries, hints []hint) *pass {
+	p := &pass{settler: e.newSettler(q)}
+	for _, h := range hints {
+		if h.step == 0 {
+			p.whole = append(p.whole, h.run)
+			continue
+		}
+		p.runs, p.steps = append(p.runs, h.run), append(p.steps, h.step)
+	}
+	return p
+}
+
+func (p *pass) do(ctx context.Context) error {
+	rules := []func(context.Context) error{p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.settle, p.dispatch}
+	for _, rule := range rules {
+		if err := rule(ctx); err != nil {
+			return err
+		}
+	}
+	if p.after.dirty {
+		if err := p.q.DirtyTell(ctx); err != nil {
+			return err
+		}
+	}
+	if p.after.stops {
+		return p.q.StopsTell(ctx)
+	}
+	return nil
+}
+
+// cancelSteps cancels steps whose own cancellation was asked for, or asks their workers.
+func (p *pass) cancelSteps(ctx context.Context) error {
+	if len(p.steps) == 0 {
+		return nil
+	}
+	if _, err := p.q.StepCancelOpen(ctx, queries.StepCancelOpenParams{Actor: p.actor, Runs: p.runs, Steps: p.steps}); err != nil {
+		return err
+	}
+	stops, err := p.q.StopsOfSteps(ctx, queries.StopsOfStepsParams{Runs: p.runs, Steps: p.steps})
+	p.after.stops = p.after.stops || len(stops) > 0
+	return err
+}
+
+// endSteps settles steps that ended.
+func (p *pass) endSteps(ctx context.Context) error {
+	if len(p.steps) == 0 {
+		return nil
+	}
+	rows, err := p.q.StepSettle(ctx, queries.StepSettleParams{Runs: p.runs, Steps: p.steps})
+	if err != nil {
+		return err
+	}
+	var rest queries.DirtyAddParams
+	for _, row := range rows {
+		if !row.Settled {
+			rest.Runs, rest.Steps = append(rest.Runs, row.RunID), append(rest.Steps, row.Step)
+			continue
+		}
+		c := classOf(StepState(row.State), Cause(row.Cause), row.AllowFailure)
+		p.ended(endedStep{node{row.RunID, row.Step}, c, row.Dependants})
+	}
+	return p.again(ctx, rest)
+}
+
+// again leaves something to the next transaction.
+func (p *pass) again(ctx context.Context, rest queries.DirtyAddParams) error {
+	if len(rest.Runs) == 0 {
+		return nil
+	}
+	p.after.dirty = true
+	return p.q.DirtyAdd(ctx, rest)
+}
+
+// endWide tells some of the dependants of a step that has too many for one transaction, and settles it after the last.
+func (p *pass) endWide(ctx context.Context) error {
+	if len(p.steps) == 0 {
+		return nil
+	}
+	wide, err := p.q.StepWide(ctx, queries.StepWideParams{Runs: p.runs, Steps: p.steps})
+	if err != nil {
+		return err
+	}
+	var rest queries.DirtyAddParams
+	for _, w := range wide {
+		c := classOf(StepState(w.State), Cause(w.Cause), w.AllowFailure)
+		if p.moved < passSteps {
+			if err := p.countAhead(ctx, node{w.RunID, w.Step}, c); err != nil {
+				return err
+			}
+			settled, err := p.q.StepSettleWide(ctx, queries.StepSettleWideParams{RunID: w.RunID, Step: w.Step})
+			if err != nil {
+				return err
+			}
+			if len(settled) > 0 {
+				p.count(w.RunID, c)
+				continue
+			}
+		}
+		rest.Runs, rest.Steps = append(rest.Runs, w.RunID), append(rest.Steps, w.Step)
+	}
+	return p.again(ctx, rest)
+}
+
+func (p *pass) countAhead(ctx context.Context, need node, c class) error {
+	steps, err := p.q.NeedsCountAhead(ctx, queries.NeedsCountAheadParams{RunID: need.run, Need: need.step, Most: passSteps})
+	if err != nil {
+		return err
+	}
+	edges := make(map[node]*tally, len(steps))
+	for _, step := range steps {
+		t := &tally{}
+		t.add(c)
+		edges[node{need.run, step}] = t
+	}
+	return p.needs(ctx, edges)
+}
+
+// cancelRuns cancels what no worker holds of runs whose cancellation was asked for, and asks the workers for the rest.
+func (p *pass) cancelRuns(ctx context.Context) error {
+	if len(p.whole) == 0 {
+		return nil
+	}
+	rows, err := p.q.RunCancelOpen(ctx, queries.RunCancelOpenParams{Actor: p.actor, Ids: p.whole, Most: passSteps})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		p.count(row.RunID, classOf(StepState(row.State), Cause(row.Cause), row.AllowFailure))
+	}
+	stops, err := p.q.StopsOfRuns(ctx, p.whole)
+	if err != nil {
+		return err
+	}
+	p.after.stops = p.after.stops || len(stops) > 0
+	for _, id := range p.whole {
+		if p.settler.runs[id] == nil {
+			p.settler.runs[id] = &tally{} // it may be over all the same: it was paused when its last step ended
+		}
+	}
+	if len(rows) < passSteps {
+		return nil
+	}
+	return p.again(ctx, queries.DirtyAddParams{Runs: p.whole, Steps: make([]int32, len(p.whole))})
+}
+
+// dispatch gives River jobs to steps that may start and have none: available ones, those whose time to be tried again
+// has come, and those of runs that were resumed.
+func (p *pass) dispatch(ctx context.Context) error {
+	d := queries.StepDispatchParams{Runs: p.runs, Steps: p.steps}
+	if len(p.whole) > 0 {
+		rows, err := p.q.RunsResumed(ctx, queries.RunsResumedParams{Ids: p.whole, Most: passSteps})
+		if err != nil {
+			return err
+		}
+		var rest queries.DirtyAddParams
+		for _, row := range rows {
+			d.Runs, d.Steps = append(d.Runs, row.RunID), append(d.Steps, row.Step)
+		}
+		if len(rows) == passSteps {
+			rest = queries.DirtyAddParams{Runs: p.whole, Steps: make([]int32, len(p.whole))}
+		}
+		if err := p.again(ctx, rest); err != nil {
+			return err
+		}
+	}
+	if len(d.Runs) == 0 {
+		return nil
+	}
+	_, err := p.q.StepDispatch(ctx, d)
+	return err
+}

@@ -1,0 +1,205 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weirqueue/weir/db"
+	"github.com/weirqueue/weir/db/queries"
+)
+
+const (
+	takeMost      = 300 // hints of a pass
+	lockPatience  = 2 * time.Millisecond
+	lockPatienceX = 50 * time.Millisecond // at the most
+	passBackoff   = 10 * time.Millisecond
+	passBackoffX  = time.Second
+)
+
+// hint is a row of weir.dirty; step 0 is the run as a whole, id 0 a hint that is not stored.
+type hint struct {
+	id   int64
+	run  uuid.UUID
+	step int32
+}
+
+// reconcile serves hints whenever there may be some, until ctx ends.
+func (e *Engine) reconcile(ctx context.Context) error {
+	poll := e.newPoll()
+	defer poll.stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.dirty:
+		case <-e.cfg.Nudge:
+		case <-poll.c:
+			poll.next()
+		}
+		e.serveAll(ctx)
+	}
+}
+
+// serveAll makes passes until no hint is left that could be served, whoever served it. A trigger that arrives during a
+// pass is seen by the next one; a pass that fails is made again.
+func (e *Engine) serveAll(ctx context.Context) {
+	waits, failures := 0, 0
+	for ctx.Err() == nil {
+		took, left, err := e.passOnce(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			failures++
+			e.logger.Warn("a pass of reconcile failed and is made again", "error", err, "failures", failures)
+			e.observe(func(o Observer) { o.PassFailed() })
+			pause(ctx, min(passBackoff<<min(failures, 10), passBackoffX))
+		case err != nil:
+		case took > 0:
+			waits, failures = 0, 0
+		case left == 0:
+			return
+		default: // others hold the shards; what they leave behind is ours
+			waits++
+			pause(ctx, min(lockPatience*time.Duration(waits), lockPatienceX)/2+rand.N(lockPatience))
+		}
+	}
+}
+
+// passOnce serves the oldest hints of the shards that nobody else holds. It answers how many it served and how many it
+// saw and had to leave.
+func (e *Engine) passOnce(ctx context.Context) (served, left int, err error) {
+	e.pauses.at(pauseBeforeTake)
+	rows, err := e.q.DirtyTake(ctx, takeMost)
+	if err != nil || len(rows) == 0 {
+		return 0, 0, err
+	}
+	hints := make([]hint, len(rows))
+	for i, row := range rows {
+		hints[i] = hint{id: row.ID, run: row.RunID}
+		if row.Step != nil {
+			hints[i].step = *row.Step
+		}
+	}
+	e.pauses.at(pauseBeforeLock)
+	served, err = e.serve(ctx, hints)
+	return served, len(hints) - served, err
+}
+
+// serve applies the rules to hints in one transaction, as far as their shards can be locked. If that fails because of
+// what it finds, the hints are bisected by run, and a run that fails alone is set aside.
+func (e *Engine) serve(ctx context.Context, hints []hint) (int, error) {
+	served := 0
+	var after effects
+	err := e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
+		mine, err := e.lock(ctx, q, hints)
+		if err != nil || len(mine) == 0 {
+			return err
+		}
+		e.pauses.at(pauseTaken)
+		p := e.newPass(q, mine)
+		if err := p.do(ctx); err != nil {
+			return err
+		}
+		if _, err := q.QuarantineEnd(ctx, runsOf(mine)); err != nil {
+			return err
+		}
+		e.pauses.at(pauseBeforeUnlock)
+		served, after = len(mine), p.after
+		return nil
+	})
+	switch {
+	case err == nil:
+		e.apply(after)
+		return served, nil
+	case !isPoison(err) || ctx.Err() != nil:
+		return 0, err
+	}
+	runs := runsOf(hints)
+	if len(runs) == 1 {
+		return len(hints), e.quarantine(ctx, runs[0], err)
+	}
+	half := runs[:len(runs)/2]
+	total := 0
+	for _, part := range [][]hint{ofRuns(hints, half, true), ofRuns(hints, half, false)} {
+		n, err := e.serve(ctx, part)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// lock takes the shards of the hints that are free and deletes those hints: what is left of them is this transaction's.
+func (e *Engine) lock(ctx context.Context, q *queries.Queries, hints []hint) ([]hint, error) {
+	got, err := q.ShardsLock(ctx, shardsOf(runsOf(hints)))
+	if err != nil || len(got) == 0 {
+		return nil, err
+	}
+	var ids []int64
+	var mine []hint
+	for _, h := range hints {
+		if !slices.Contains(got, shardOf(h.run)) {
+			continue
+		}
+		mine = append(mine, h)
+		if h.id != 0 {
+			ids = append(ids, h.id)
+		}
+	}
+	if len(ids) > 0 {
+		if err := q.DirtyDelete(ctx, ids); err != nil {
+			return nil, err
+		}
+	}
+	return mine, nil
+}
+
+// isPoison reports whether an error is about what was found rather than about the way to it.
+func isPoison(err error) bool {
+	_, refused := db.AsError(err)
+	return refused && !db.IsTransient(err) && !db.IsLockTimeout(err)
+}
+
+// quarantine sets a run aside, so that it stops nobody else. Its hints stay and are looked at again later.
+func (e *Engine) quarantine(ctx context.Context, run uuid.UUID, why error) error {
+	e.logger.Error("reconcile fails on a run and sets it aside", "run", run, "error", why)
+	e.observe(func(o Observer) { o.Quarantined() })
+	state := ""
+	if refusal, ok := db.AsError(why); ok {
+		state = refusal.SQLState
+	}
+	if err := e.q.QuarantineAdd(ctx, queries.QuarantineAddParams{RunID: run, Error: why.Error(), Sqlstate: state}); err != nil {
+		return errors.Join(why, err)
+	}
+	return nil
+}
+
+// runsOf lists the runs of hints, each once.
+func runsOf(hints []hint) []uuid.UUID {
+	seen := make(map[uuid.UUID]bool, len(hints))
+	var out []uuid.UUID
+	for _, h := range hints {
+		if !seen[h.run] {
+			seen[h.run] = true
+			out = append(out, h.run)
+		}
+	}
+	return out
+}
+
+// ofRuns gives the hints of these runs, or all others.
+func ofRuns(hints []hint, runs []uuid.UUID, in bool) []hint {
+	var out []hint
+	for _, h := range hints {
+		if slices.Contains(runs, h.run) == in {
+			out = append(out, h)
+		}
+	}
+	return out
+}

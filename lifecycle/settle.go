@@ -1,0 +1,203 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/weirqueue/weir/db/queries"
+)
+
+// passSteps is how many steps one transaction moves, about.
+const passSteps = 1000
+
+// class is what the end of a step means to those who need it, and to its run.
+type class int
+
+const (
+	success class = iota
+	failure
+	allowed // a failure that counts as a success
+	neutral // skipped, and not because of a failure
+)
+
+// classOf is section 2.1 of the contract.
+func classOf(state StepState, cause Cause, allowFailure bool) class {
+	switch {
+	case state == StepSucceeded:
+		return success
+	case state == StepSkipped && cause != CauseUpstreamFailed:
+		return neutral
+	case allowFailure:
+		return allowed
+	}
+	return failure
+}
+
+// endedStep is a step that this transaction has settled.
+type endedStep struct {
+	node
+	class      class
+	dependants int32
+}
+
+// tally is what settled steps add to the counters of a dependant or a run.
+type tally struct{ ended, failed, allowed, neutral int32 }
+
+func (t *tally) add(c class) {
+	t.ended++
+	switch c {
+	case success:
+	case failure:
+		t.failed++
+	case allowed:
+		t.allowed++
+	case neutral:
+		t.neutral++
+	}
+}
+
+// settler counts the ends of steps into their dependants and runs, moves the dependants that this decides, and goes on
+// with those that are skipped. It works in one transaction whose owner holds the shards of all the runs concerned, or
+// settles only steps without dependants.
+type settler struct {
+	q        *queries.Queries
+	actor    string
+	frontier []endedStep
+	runs     map[uuid.UUID]*tally
+	moved    int
+	after    effects
+}
+
+// effects is what is to be done once a transaction is committed.
+type effects struct {
+	dirty    bool // there is more for reconcile
+	stops    bool // workers were asked to stop attempts
+	finished []finishedRun
+}
+
+type finishedRun struct {
+	state RunState
+	took  time.Duration
+}
+
+func (e *Engine) newSettler(q *queries.Queries) *settler {
+	return &settler{q: q, actor: e.actor, runs: map[uuid.UUID]*tally{}}
+}
+
+// ended adds a step that was settled just now.
+func (s *settler) ended(step endedStep) {
+	s.count(step.run, step.class)
+	if step.dependants > 0 {
+		s.frontier = append(s.frontier, step)
+	}
+}
+
+// count adds the end of a step to its run alone.
+func (s *settler) count(run uuid.UUID, c class) {
+	t := s.runs[run]
+	if t == nil {
+		t = &tally{}
+		s.runs[run] = t
+	}
+	t.add(c)
+}
+
+// settle does all that follows from the steps that ended.
+func (s *settler) settle(ctx context.Context) error {
+	for len(s.frontier) > 0 {
+		edges, err := s.edges(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.needs(ctx, edges); err != nil {
+			return err
+		}
+	}
+	return s.settleRuns(ctx)
+}
+
+// edges reads the dependants of the frontier and adds up what each of them is told.
+func (s *settler) edges(ctx context.Context) (map[node]*tally, error) {
+	var p queries.NeedsOfParams
+	classes := make(map[node]class, len(s.frontier))
+	for _, f := range s.frontier {
+		p.Runs, p.Steps = append(p.Runs, f.run), append(p.Steps, f.step)
+		classes[f.node] = f.class
+	}
+	s.frontier = nil
+	rows, err := s.q.NeedsOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	edges := make(map[node]*tally, len(rows))
+	for _, row := range rows {
+		n := node{row.RunID, row.Step}
+		if edges[n] == nil {
+			edges[n] = &tally{}
+		}
+		edges[n].add(classes[node{row.RunID, row.Need}])
+	}
+	return edges, nil
+}
+
+// needs tells dependants, and adds those that are skipped to the frontier. Beyond passSteps it leaves them to the next
+// transaction: the trigger has written a hint for each.
+func (s *settler) needs(ctx context.Context, edges map[node]*tally) error {
+	if len(edges) == 0 {
+		return nil
+	}
+	s.moved += len(edges)
+	p := queries.NeedsSettleParams{Actor: s.actor, Settle: s.moved < passSteps}
+	for n, t := range edges {
+		p.Runs, p.Steps = append(p.Runs, n.run), append(p.Steps, n.step)
+		p.Ended, p.Failed = append(p.Ended, t.ended), append(p.Failed, t.failed)
+		p.Allowed, p.Neutral = append(p.Allowed, t.allowed), append(p.Neutral, t.neutral)
+	}
+	rows, err := s.q.NeedsSettle(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		state := StepState(row.State)
+		switch {
+		case row.Settled:
+			s.ended(endedStep{node{row.RunID, row.Step}, classOf(state, Cause(row.Cause), row.AllowFailure), row.Dependants})
+		case state.Final():
+			s.after.dirty = true
+		}
+	}
+	return nil
+}
+
+// settleRuns counts into the runs, and ends those that are over.
+func (s *settler) settleRuns(ctx context.Context) error {
+	if len(s.runs) == 0 {
+		return nil
+	}
+	p := queries.RunSettleParams{Actor: s.actor}
+	for id, t := range s.runs {
+		p.Runs, p.Ended, p.Failed = append(p.Runs, id), append(p.Ended, t.ended), append(p.Failed, t.failed)
+	}
+	rows, err := s.q.RunSettle(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if state := RunState(row.State); state.Final() {
+			s.after.finished = append(s.after.finished, finishedRun{state, milliseconds(row.TookMs)})
+		}
+	}
+	return nil
+}
+
+// apply does what was to be done after a commit.
+func (e *Engine) apply(a effects) {
+	for _, run := range a.finished {
+		e.observe(func(o Observer) { o.RunFinished(run.state, run.took) })
+	}
+	if a.dirty {
+		e.nudge()
+	}
+}

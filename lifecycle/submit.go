@@ -1,0 +1,271 @@
+package lifecycle
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weirqueue/weir/db/queries"
+	"github.com/weirqueue/weir/lifecycle/plan"
+)
+
+const submitMost = 1000 // runs of a flush
+
+// Submission is a plan to be run.
+type Submission struct {
+	Plan  *plan.Plan
+	ID    uuid.UUID // of the run, a UUIDv7; zero: made here
+	Actor string    // token:NAME or local
+
+	Scope          string // whose idempotency keys: the token's name, or local
+	IdempotencyKey string // "" = none
+	Digest         []byte // SHA-256 of the canonical body; required with a key
+}
+
+// Submitted is the run of a submission.
+type Submitted struct {
+	ID       uuid.UUID
+	Replayed bool // the idempotency key was known: it is the run of the first submission
+}
+
+// Submit stores a run and starts it: its first steps can be claimed when it returns. Submits of one process that come
+// at the same time share a transaction. Errors: [CodeIdempotencyConflict], [CodePlanInvalid] from whoever checked the
+// plan, and retryable ones after which the same submission, with the same ID or key, can be repeated.
+func (e *Engine) Submit(ctx context.Context, s Submission) (Submitted, error) {
+	if s.ID == uuid.Nil {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return Submitted{}, mapError(err)
+		}
+		s.ID = id
+	}
+	return e.submits.do(ctx, s)
+}
+
+// SubmitMany stores all of the runs or none of them.
+func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted, error) {
+	for i := range all {
+		if all[i].ID == uuid.Nil {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return nil, mapError(err)
+			}
+			all[i].ID = id
+		}
+	}
+	out := make([]Submitted, len(all))
+	err := e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
+		answers, err := submit(ctx, q, all)
+		if err != nil {
+			return err
+		}
+		for i, a := range answers {
+			if a.err != nil {
+				return a.err
+			}
+			out[i] = a.value
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, mapError(err)
+	}
+	return out, nil
+}
+
+// SubmitTx stores a run in the caller's transaction: it exists exactly if that commits, and starts then. The plan's
+// kinds are not checked against the kinds that replicas have registered; a step of an unknown kind waits for one.
+func SubmitTx(ctx context.Context, tx pgx.Tx, p *plan.Plan, options ...SubmitOption) (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, mapError(err)
+	}
+	s := Submission{Plan: p, ID: id, Actor: "local"}
+	for _, option := range options {
+		option(&s)
+	}
+	answers, err := submit(ctx, queries.New(tx), []Submission{s})
+	if err != nil {
+		return uuid.Nil, mapError(err)
+	}
+	return answers[0].value.ID, answers[0].err
+}
+
+// SubmitOption is an option of [SubmitTx].
+type SubmitOption func(*Submission)
+
+// WithActor says who submits: it stands in the run's created_by.
+func WithActor(actor string) SubmitOption { return func(s *Submission) { s.Actor = actor } }
+
+// WithID gives the run an id made beforehand, a UUIDv7.
+func WithID(id uuid.UUID) SubmitOption { return func(s *Submission) { s.ID = id } }
+
+func (e *Engine) submitFlush(ctx context.Context, items []Submission) ([]answer[Submitted], error) {
+	return submit(ctx, e.q, items)
+}
+
+// submit stores runs with one statement, and looks up those that were there before.
+func submit(ctx context.Context, q *queries.Queries, items []Submission) ([]answer[Submitted], error) {
+	stored, err := q.RunSubmit(ctx, submitParams(items))
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]answer[Submitted], len(items))
+	if len(stored) == len(items) {
+		for i := range items {
+			answers[i].value.ID = items[i].ID
+		}
+		return answers, nil
+	}
+	return answers, replays(ctx, q, items, stored, answers)
+}
+
+// replays answers for runs that were not stored because they, or their idempotency keys, had been before.
+func replays(ctx context.Context, q *queries.Queries, items []Submission, stored []uuid.UUID, answers []answer[Submitted]) error {
+	known := make(map[uuid.UUID]bool, len(stored))
+	for _, id := range stored {
+		known[id] = true
+	}
+	var look queries.RunOfIdempotencyKeyParams
+	var ids []uuid.UUID
+	for _, s := range items {
+		if known[s.ID] {
+			continue
+		}
+		ids = append(ids, s.ID)
+		if s.IdempotencyKey != "" {
+			look.Scopes, look.Keys = append(look.Scopes, s.Scope), append(look.Keys, s.IdempotencyKey)
+		}
+	}
+	again, err := q.RunsThatExist(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range again {
+		known[id] = true // the same submission, repeated
+	}
+	rows, err := q.RunOfIdempotencyKey(ctx, look)
+	if err != nil {
+		return err
+	}
+	type name struct{ scope, key string }
+	byKey := make(map[name]queries.RunOfIdempotencyKeyRow, len(rows))
+	for _, row := range rows {
+		byKey[name{*row.IdempotencyScope, *row.IdempotencyKey}] = row
+	}
+	for i, s := range items {
+		row, keyed := byKey[name{s.Scope, s.IdempotencyKey}]
+		switch {
+		case known[s.ID]:
+			answers[i].value.ID = s.ID
+		case !keyed:
+			answers[i].err = &Error{Code: CodeOverloaded, Message: "the run was not stored; try again", Retryable: true}
+		case !bytes.Equal(row.IdempotencyDigest, s.Digest):
+			answers[i].err = &Error{Code: CodeIdempotencyConflict, Message: "this Idempotency-Key was used for another plan; use a new key"}
+		default:
+			answers[i].value = Submitted{ID: row.ID, Replayed: true}
+		}
+	}
+	return nil
+}
+
+// submitParams lays submissions out as the columns of the statement.
+func submitParams(items []Submission) queries.RunSubmitParams {
+	var p queries.RunSubmitParams
+	for i := range items {
+		s := &items[i]
+		p.RunIds = append(p.RunIds, s.ID)
+		p.Names = append(p.Names, s.Plan.Name)
+		p.Descriptions = append(p.Descriptions, s.Plan.Description)
+		p.Labels = append(p.Labels, labels(s.Plan.Labels))
+		p.Inputs = append(p.Inputs, object(s.Plan.Input))
+		p.CreatedBy = append(p.CreatedBy, s.Actor)
+		p.StepsTotals = append(p.StepsTotals, int32(len(s.Plan.Steps)))
+		p.IdempotencyScopes = append(p.IdempotencyScopes, s.Scope)
+		p.IdempotencyKeys = append(p.IdempotencyKeys, s.IdempotencyKey)
+		p.IdempotencyDigests = append(p.IdempotencyDigests, s.Digest)
+		if s.IdempotencyKey == "" {
+			p.IdempotencyScopes[i], p.IdempotencyDigests[i] = "", []byte{}
+		}
+		stepParams(&p, s)
+	}
+	return p
+}
+
+func stepParams(p *queries.RunSubmitParams, s *Submission) {
+	dependants := make([]int32, len(s.Plan.Steps)+1)
+	for i := range s.Plan.Steps {
+		for _, need := range s.Plan.Steps[i].NeedOrdinals {
+			dependants[need]++
+		}
+	}
+	for i := range s.Plan.Steps {
+		st, ordinal := &s.Plan.Steps[i], int32(i+1)
+		p.StepRuns = append(p.StepRuns, s.ID)
+		p.Steps = append(p.Steps, ordinal)
+		p.Keys = append(p.Keys, st.Key)
+		p.Kinds = append(p.Kinds, st.Kind)
+		p.Queues = append(p.Queues, st.Queue)
+		p.Priorities = append(p.Priorities, int16(st.Priority))
+		p.RunIfs = append(p.RunIfs, st.RunIf)
+		p.AllowFailures = append(p.AllowFailures, st.AllowFailure)
+		p.NeedsTotals = append(p.NeedsTotals, int32(len(st.NeedOrdinals)))
+		p.Dependants = append(p.Dependants, dependants[ordinal])
+		p.MaxAttempts = append(p.MaxAttempts, int32(st.Retry.MaxAttempts))
+		p.TimeoutsMs = append(p.TimeoutsMs, st.Timeout.Milliseconds())
+		p.GracesMs = append(p.GracesMs, st.Grace.Milliseconds())
+		p.StallsMs = append(p.StallsMs, st.StallAfter.Milliseconds())
+		p.Retries = append(p.Retries, retry(st.Retry))
+		p.Withs = append(p.Withs, object(st.With))
+		for _, need := range st.NeedOrdinals {
+			p.NeedRuns = append(p.NeedRuns, s.ID)
+			p.Needs = append(p.Needs, int32(need))
+			p.NeedSteps = append(p.NeedSteps, ordinal)
+		}
+	}
+}
+
+func labels(l map[string]string) json.RawMessage {
+	if len(l) == 0 {
+		return json.RawMessage("{}")
+	}
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return json.RawMessage("{}") // a map of strings always marshals
+	}
+	return raw
+}
+
+func object(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("{}")
+	}
+	return raw
+}
+
+// storedRetry is the form of a retry policy in weir.steps.retry.
+type storedRetry struct {
+	On        []string `json:"on,omitempty"` // only if given
+	Backoff   string   `json:"backoff"`
+	InitialMS int64    `json:"initial_ms"`
+	MaxMS     int64    `json:"max_ms"`
+	Jitter    float64  `json:"jitter"`
+}
+
+// retry is the policy as it is stored: null when nothing in it differs from the defaults.
+func retry(r plan.Retry) json.RawMessage {
+	if r.On == nil && r.Backoff == "exponential" && r.Initial == time.Second && r.Max == 5*time.Minute && r.Jitter == 0.1 {
+		return json.RawMessage("null")
+	}
+	raw, err := json.Marshal(storedRetry{
+		On: r.On, Backoff: r.Backoff, InitialMS: r.Initial.Milliseconds(), MaxMS: r.Max.Milliseconds(), Jitter: r.Jitter,
+	})
+	if err != nil {
+		return json.RawMessage("null") // strings and finite numbers always marshal
+	}
+	return raw
+}

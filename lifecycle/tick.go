@@ -1,0 +1,167 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Run makes reconcile's passes, looks at what is due and sweeps, until ctx ends; then it answers nil. What goes wrong
+// is logged and tried again.
+func (e *Engine) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.reconcile(ctx) })
+	g.Go(func() error { return e.ticks(ctx) })
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("reconcile: %w", err)
+	}
+	return nil
+}
+
+// poll is a ticker with jitter, or nothing.
+type poll struct {
+	every time.Duration
+	timer *time.Timer
+	c     <-chan time.Time
+}
+
+func (e *Engine) newPoll() *poll {
+	if e.cfg.PollInterval < 0 {
+		return &poll{}
+	}
+	p := &poll{every: e.cfg.PollInterval, timer: time.NewTimer(0)}
+	p.c = p.timer.C
+	return p
+}
+
+func (p *poll) next() { p.timer.Reset(p.every*9/10 + rand.N(p.every/5+1)) }
+
+func (p *poll) stop() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// ticks looks at what time alone brings about: every second, and when a step is due to be tried again.
+func (e *Engine) ticks(ctx context.Context) error {
+	poll := e.newPoll()
+	defer poll.stop()
+	defer e.soon.stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.soon.c:
+			e.tick(ctx, "dispatch what is due", e.dueOnce)
+		case <-poll.c:
+			poll.next()
+			e.tick(ctx, "dispatch what is due", e.dueOnce)
+			e.tick(ctx, "go on with cancellations", e.cancellingOnce)
+		}
+	}
+}
+
+func (e *Engine) tick(ctx context.Context, what string, do func(context.Context) error) {
+	if err := do(ctx); err != nil && ctx.Err() == nil {
+		e.logger.Warn("reconcile could not "+what, "error", err)
+	}
+}
+
+// dueOnce dispatches every step whose time to be tried again has come.
+func (e *Engine) dueOnce(ctx context.Context) error {
+	for {
+		rows, err := e.q.RetryDue(ctx, takeMost)
+		if err != nil {
+			return err
+		}
+		hints := make([]hint, len(rows))
+		for i, row := range rows {
+			hints[i] = hint{run: row.RunID, step: row.Step}
+		}
+		served := 0
+		if len(hints) > 0 {
+			if served, err = e.serve(ctx, hints); err != nil {
+				return err
+			}
+		}
+		if len(rows) < takeMost || served == 0 {
+			break
+		}
+	}
+	ms, err := e.q.RetryNext(ctx)
+	if err != nil {
+		return err
+	}
+	if ms >= 0 {
+		e.lookAgainIn(max(milliseconds(ms), time.Millisecond))
+	}
+	return nil
+}
+
+// cancellingOnce goes on with the runs that are being cancelled: it finds what started while that was asked for.
+func (e *Engine) cancellingOnce(ctx context.Context) error {
+	ids, err := e.q.RunsCancelling(ctx, takeMost)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	hints := make([]hint, len(ids))
+	for i, id := range ids {
+		hints[i] = hint{run: id}
+	}
+	_, err = e.serve(ctx, hints)
+	return err
+}
+
+// lookAgainIn has dueOnce called after d; below 0: not at all.
+func (e *Engine) lookAgainIn(d time.Duration) {
+	if d >= 0 {
+		e.soon.in(d)
+	}
+}
+
+// alarm rings once, at the earliest of the times that it was set to since it last rang.
+type alarm struct {
+	c chan struct{}
+
+	mu    sync.Mutex
+	at    time.Time
+	timer *time.Timer
+}
+
+func newAlarm() *alarm { return &alarm{c: make(chan struct{}, 1)} }
+
+func (a *alarm) in(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := time.Now().Add(d)
+	if a.timer != nil && !a.at.IsZero() && !at.Before(a.at) {
+		return
+	}
+	a.at = at
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.timer = time.AfterFunc(d, a.ring)
+}
+
+func (a *alarm) ring() {
+	a.mu.Lock()
+	a.at = time.Time{}
+	a.mu.Unlock()
+	select {
+	case a.c <- struct{}{}:
+	default:
+	}
+}
+
+func (a *alarm) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
