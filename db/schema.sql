@@ -1,4 +1,3 @@
-
 CREATE SCHEMA weir;
 
 COMMENT ON SCHEMA weir IS 'Weir: plans (DAGs of steps) run on workers that share this database. Start with weir.overview, weir.running, weir.stuck and weir.violations; every object here has a comment (\d+, \df+).';
@@ -585,168 +584,6 @@ COMMENT ON CONSTRAINT output_error_is_whole ON weir.outputs IS 'An error has a c
 
 COMMENT ON CONSTRAINT output_row_says_something ON weir.outputs IS 'Attempts with nothing to say have no row.';
 
-CREATE TABLE weir.progress (
-    run_id uuid NOT NULL,
-    step integer NOT NULL,
-    attempt integer NOT NULL,
-    percent real,
-    message text DEFAULT ''::text NOT NULL,
-    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT progress_percent_in_range CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision)))
-)
-WITH (fillfactor='70');
-
-COMMENT ON TABLE weir.progress IS 'How far running steps say they are: the last word of each.';
-
-COMMENT ON COLUMN weir.progress.run_id IS 'The run.';
-
-COMMENT ON COLUMN weir.progress.step IS 'The step''s ordinal.';
-
-COMMENT ON COLUMN weir.progress.attempt IS 'The attempt that said it.';
-
-COMMENT ON COLUMN weir.progress.percent IS '0 to 100; null: unknown.';
-
-COMMENT ON COLUMN weir.progress.message IS 'What it is doing.';
-
-COMMENT ON COLUMN weir.progress.at IS 'When it said so.';
-
-COMMENT ON CONSTRAINT progress_percent_in_range ON weir.progress IS '0 to 100.';
-
-CREATE TABLE weir.pulse (
-    one boolean DEFAULT true NOT NULL,
-    beat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    steady_since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    swept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT pulse_has_one_row CHECK (one)
-);
-
-COMMENT ON TABLE weir.pulse IS 'One row, written every second by whoever reconciles. After a gap nobody is declared lost before the database has been there for a whole lease: an outage kills nobody.';
-
-COMMENT ON COLUMN weir.pulse.one IS 'Always true: there is one row.';
-
-COMMENT ON COLUMN weir.pulse.beat_at IS 'The last beat.';
-
-COMMENT ON COLUMN weir.pulse.steady_since IS 'Since when beats have come without a gap of more than 3 seconds and without the clock going back.';
-
-COMMENT ON COLUMN weir.pulse.swept_at IS 'When the last full sweep ran.';
-
-COMMENT ON CONSTRAINT pulse_has_one_row ON weir.pulse IS 'The key can only be true, so there is at most one row.';
-
-CREATE TABLE weir.quarantine (
-    run_id uuid NOT NULL,
-    error text NOT NULL,
-    sqlstate text DEFAULT ''::text NOT NULL,
-    tries integer DEFAULT 1 NOT NULL,
-    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    retry_at timestamp with time zone DEFAULT (clock_timestamp() + '00:00:10'::interval) NOT NULL
-);
-
-COMMENT ON TABLE weir.quarantine IS 'Runs that reconcile failed on: set aside so that they stop nobody else, tried again at retry_at, and removed when that works.';
-
-COMMENT ON COLUMN weir.quarantine.run_id IS 'The run.';
-
-COMMENT ON COLUMN weir.quarantine.error IS 'What went wrong, the last time.';
-
-COMMENT ON COLUMN weir.quarantine.sqlstate IS 'Its SQLSTATE, if the database said so.';
-
-COMMENT ON COLUMN weir.quarantine.tries IS 'How often it went wrong.';
-
-COMMENT ON COLUMN weir.quarantine.at IS 'When it first went wrong.';
-
-COMMENT ON COLUMN weir.quarantine.retry_at IS 'When it is tried again.';
-
-CREATE TABLE weir.river_job (
-    id bigint NOT NULL,
-    state weir.river_job_state DEFAULT 'available'::weir.river_job_state NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    max_attempts smallint DEFAULT 25 NOT NULL,
-    attempted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finalized_at timestamp with time zone,
-    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    args jsonb NOT NULL,
-    attempted_by text[],
-    errors jsonb[],
-    kind text NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    queue text DEFAULT 'default'::text NOT NULL,
-    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
-    unique_key bytea,
-    unique_states bit(8),
-    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::weir.river_job_state, 'completed'::weir.river_job_state, 'discarded'::weir.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::weir.river_job_state, 'completed'::weir.river_job_state, 'discarded'::weir.river_job_state]))))),
-    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
-    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
-    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
-    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
-)
-WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
-
-CREATE SEQUENCE weir.river_job_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE weir.river_job_id_seq OWNED BY weir.river_job.id;
-
-CREATE UNLOGGED TABLE weir.river_leader (
-    elected_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    leader_id text NOT NULL,
-    name text DEFAULT 'default'::text NOT NULL,
-    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
-    CONSTRAINT name_length CHECK ((name = 'default'::text))
-);
-
-CREATE TABLE weir.river_migration (
-    line text NOT NULL,
-    version bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
-    CONSTRAINT version_gte_1 CHECK ((version >= 1))
-);
-
-CREATE TABLE weir.river_notification (
-    id bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    payload text NOT NULL,
-    topic text NOT NULL,
-    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
-);
-
-CREATE SEQUENCE weir.river_notification_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE weir.river_notification_id_seq OWNED BY weir.river_notification.id;
-
-CREATE TABLE weir.river_queue (
-    name text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    paused_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
-);
-
-CREATE TABLE weir.run_inputs (
-    run_id uuid NOT NULL,
-    input jsonb NOT NULL,
-    CONSTRAINT run_input_is_an_object CHECK ((jsonb_typeof(input) = 'object'::text))
-);
-
-COMMENT ON TABLE weir.run_inputs IS 'What runs were given as input; no row: {}. Off the hot path: no transition carries it along.';
-
-COMMENT ON COLUMN weir.run_inputs.run_id IS 'The run.';
-
-COMMENT ON COLUMN weir.run_inputs.input IS 'Its input, an object.';
-
-COMMENT ON CONSTRAINT run_input_is_an_object ON weir.run_inputs IS 'Input is an object.';
-
 CREATE TABLE weir.runs (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -856,46 +693,6 @@ COMMENT ON CONSTRAINT run_name_is_well_formed ON weir.runs IS 'Names are lower c
 COMMENT ON CONSTRAINT run_on_failure_is_known ON weir.runs IS 'continue, cancel or pause.';
 
 COMMENT ON CONSTRAINT run_succeeded_without_failed_steps ON weir.runs IS 'A run with a failed step (without allow_failure) did not succeed.';
-
-CREATE TABLE weir.schema_info (
-    one boolean DEFAULT true NOT NULL,
-    version integer NOT NULL,
-    min_binary integer NOT NULL,
-    epoch uuid DEFAULT gen_random_uuid() NOT NULL,
-    migrated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT schema_info_has_one_row CHECK (one)
-);
-
-COMMENT ON TABLE weir.schema_info IS 'One row: which version this schema has, and the oldest binary that may still run on it. Binaries read it at start and go on reading it.';
-
-COMMENT ON COLUMN weir.schema_info.one IS 'Always true: there is one row.';
-
-COMMENT ON COLUMN weir.schema_info.version IS 'The newest migration applied. A binary runs only if this is at least what it needs.';
-
-COMMENT ON COLUMN weir.schema_info.min_binary IS 'A binary runs only if the version that it embeds is at least this.';
-
-COMMENT ON COLUMN weir.schema_info.epoch IS 'New with every database and after a restore (set it by hand then): part of every cursor, so that no follower goes on reading from another history.';
-
-COMMENT ON COLUMN weir.schema_info.migrated_at IS 'When the last migration ended.';
-
-COMMENT ON CONSTRAINT schema_info_has_one_row ON weir.schema_info IS 'The key can only be true, so there is at most one row.';
-
-CREATE TABLE weir.step_inputs (
-    run_id uuid NOT NULL,
-    step integer NOT NULL,
-    "with" jsonb NOT NULL,
-    CONSTRAINT step_with_is_an_object CHECK ((jsonb_typeof("with") = 'object'::text))
-);
-
-COMMENT ON TABLE weir.step_inputs IS 'What steps were given as `with`, expressions not evaluated; no row: {}.';
-
-COMMENT ON COLUMN weir.step_inputs.run_id IS 'The run.';
-
-COMMENT ON COLUMN weir.step_inputs.step IS 'The step''s ordinal.';
-
-COMMENT ON COLUMN weir.step_inputs."with" IS 'Its `with`, an object.';
-
-COMMENT ON CONSTRAINT step_with_is_an_object ON weir.step_inputs IS '`with` is an object.';
 
 CREATE TABLE weir.steps (
     run_id uuid NOT NULL,
@@ -1097,6 +894,250 @@ COMMENT ON CONSTRAINT step_waiting_says_for_what ON weir.steps IS 'What waits sa
 
 COMMENT ON CONSTRAINT step_waits_for_something_known ON weir.steps IS 'signal, approval, time, decision, children or run.';
 
+CREATE VIEW weir.overview AS
+ SELECT r.id AS run_id,
+    r.name,
+    r.state,
+    r.cause,
+    r.cancel_requested_at,
+    r.steps_total,
+    s.pending,
+    s.available,
+    s.running,
+    s.retrying,
+    s.waiting,
+    s.succeeded,
+    s.failed,
+    s.cancelled,
+    s.skipped,
+        CASE
+            WHEN (f.key IS NOT NULL) THEN (((f.key || ' '::text) || f.state) || COALESCE((': '::text || "left"(o.error_message, 200)), ''::text))
+            ELSE NULL::text
+        END AS problem,
+    r.created_at,
+    r.created_by,
+    r.finished_at,
+    (COALESCE(r.finished_at, clock_timestamp()) - r.created_at) AS took
+   FROM (((weir.runs r
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (s_1.state = 'pending'::weir.step_state)) AS pending,
+            count(*) FILTER (WHERE (s_1.state = 'available'::weir.step_state)) AS available,
+            count(*) FILTER (WHERE (s_1.state = 'running'::weir.step_state)) AS running,
+            count(*) FILTER (WHERE (s_1.state = 'retrying'::weir.step_state)) AS retrying,
+            count(*) FILTER (WHERE (s_1.state = 'waiting'::weir.step_state)) AS waiting,
+            count(*) FILTER (WHERE (s_1.state = 'succeeded'::weir.step_state)) AS succeeded,
+            count(*) FILTER (WHERE (s_1.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state]))) AS failed,
+            count(*) FILTER (WHERE (s_1.state = 'cancelled'::weir.step_state)) AS cancelled,
+            count(*) FILTER (WHERE (s_1.state = 'skipped'::weir.step_state)) AS skipped,
+            min(s_1.step) FILTER (WHERE ((s_1.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state])) AND (NOT s_1.allow_failure))) AS first_failed
+           FROM weir.steps s_1
+          WHERE (s_1.run_id = r.id)) s)
+     LEFT JOIN weir.steps f ON (((f.run_id = r.id) AND (f.step = s.first_failed))))
+     LEFT JOIN weir.outputs o ON (((o.run_id = f.run_id) AND (o.step = f.step) AND (o.attempt = f.attempt))));
+
+COMMENT ON VIEW weir.overview IS 'One row for each run: where it is, and what went wrong. Counts are made from the steps, so ask for some runs, not for all: select * from weir.overview order by created_at desc limit 20.';
+
+COMMENT ON COLUMN weir.overview.run_id IS 'The run; weir run ID shows it with its steps.';
+
+COMMENT ON COLUMN weir.overview.name IS 'The plan''s name.';
+
+COMMENT ON COLUMN weir.overview.state IS 'Where it is in its life.';
+
+COMMENT ON COLUMN weir.overview.cause IS 'Why it came into this state.';
+
+COMMENT ON COLUMN weir.overview.cancel_requested_at IS 'When its cancellation was asked for; null: it was not.';
+
+COMMENT ON COLUMN weir.overview.steps_total IS 'How many steps it has; the next nine columns add up to it.';
+
+COMMENT ON COLUMN weir.overview.pending IS 'Steps that wait for other steps.';
+
+COMMENT ON COLUMN weir.overview.available IS 'Steps that a worker may claim.';
+
+COMMENT ON COLUMN weir.overview.running IS 'Steps that a worker holds.';
+
+COMMENT ON COLUMN weir.overview.retrying IS 'Steps that are to be tried again.';
+
+COMMENT ON COLUMN weir.overview.waiting IS 'Steps that wait for something from outside.';
+
+COMMENT ON COLUMN weir.overview.succeeded IS 'Steps whose handler said so.';
+
+COMMENT ON COLUMN weir.overview.failed IS 'Steps that failed, crashed, timed out or were lost, with allow_failure or without.';
+
+COMMENT ON COLUMN weir.overview.cancelled IS 'Steps that somebody stopped, or that never started for that reason.';
+
+COMMENT ON COLUMN weir.overview.skipped IS 'Steps that run_if, a failure upstream or an operator left out.';
+
+COMMENT ON COLUMN weir.overview.problem IS 'The first step, in the order of the plan, that ended badly without allow_failure, and what it said; null: none did.';
+
+COMMENT ON COLUMN weir.overview.created_at IS 'When it was submitted.';
+
+COMMENT ON COLUMN weir.overview.created_by IS 'Who submitted it.';
+
+COMMENT ON COLUMN weir.overview.finished_at IS 'When it ended; null: it goes on.';
+
+COMMENT ON COLUMN weir.overview.took IS 'How long it took from submit to end, or has taken so far.';
+
+CREATE TABLE weir.progress (
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    attempt integer NOT NULL,
+    percent real,
+    message text DEFAULT ''::text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT progress_percent_in_range CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision)))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE weir.progress IS 'How far running steps say they are: the last word of each.';
+
+COMMENT ON COLUMN weir.progress.run_id IS 'The run.';
+
+COMMENT ON COLUMN weir.progress.step IS 'The step''s ordinal.';
+
+COMMENT ON COLUMN weir.progress.attempt IS 'The attempt that said it.';
+
+COMMENT ON COLUMN weir.progress.percent IS '0 to 100; null: unknown.';
+
+COMMENT ON COLUMN weir.progress.message IS 'What it is doing.';
+
+COMMENT ON COLUMN weir.progress.at IS 'When it said so.';
+
+COMMENT ON CONSTRAINT progress_percent_in_range ON weir.progress IS '0 to 100.';
+
+CREATE TABLE weir.pulse (
+    one boolean DEFAULT true NOT NULL,
+    beat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    steady_since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    swept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pulse_has_one_row CHECK (one)
+);
+
+COMMENT ON TABLE weir.pulse IS 'One row, written every second by whoever reconciles. After a gap nobody is declared lost before the database has been there for a whole lease: an outage kills nobody.';
+
+COMMENT ON COLUMN weir.pulse.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN weir.pulse.beat_at IS 'The last beat.';
+
+COMMENT ON COLUMN weir.pulse.steady_since IS 'Since when beats have come without a gap of more than 3 seconds and without the clock going back.';
+
+COMMENT ON COLUMN weir.pulse.swept_at IS 'When the last full sweep ran.';
+
+COMMENT ON CONSTRAINT pulse_has_one_row ON weir.pulse IS 'The key can only be true, so there is at most one row.';
+
+CREATE TABLE weir.quarantine (
+    run_id uuid NOT NULL,
+    error text NOT NULL,
+    sqlstate text DEFAULT ''::text NOT NULL,
+    tries integer DEFAULT 1 NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retry_at timestamp with time zone DEFAULT (clock_timestamp() + '00:00:10'::interval) NOT NULL
+);
+
+COMMENT ON TABLE weir.quarantine IS 'Runs that reconcile failed on: set aside so that they stop nobody else, tried again at retry_at, and removed when that works.';
+
+COMMENT ON COLUMN weir.quarantine.run_id IS 'The run.';
+
+COMMENT ON COLUMN weir.quarantine.error IS 'What went wrong, the last time.';
+
+COMMENT ON COLUMN weir.quarantine.sqlstate IS 'Its SQLSTATE, if the database said so.';
+
+COMMENT ON COLUMN weir.quarantine.tries IS 'How often it went wrong.';
+
+COMMENT ON COLUMN weir.quarantine.at IS 'When it first went wrong.';
+
+COMMENT ON COLUMN weir.quarantine.retry_at IS 'When it is tried again.';
+
+CREATE TABLE weir.river_job (
+    id bigint NOT NULL,
+    state weir.river_job_state DEFAULT 'available'::weir.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::weir.river_job_state, 'completed'::weir.river_job_state, 'discarded'::weir.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::weir.river_job_state, 'completed'::weir.river_job_state, 'discarded'::weir.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+CREATE SEQUENCE weir.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE weir.river_job_id_seq OWNED BY weir.river_job.id;
+
+CREATE UNLOGGED TABLE weir.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+CREATE TABLE weir.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+CREATE TABLE weir.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+CREATE SEQUENCE weir.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE weir.river_notification_id_seq OWNED BY weir.river_notification.id;
+
+CREATE TABLE weir.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+CREATE TABLE weir.run_inputs (
+    run_id uuid NOT NULL,
+    input jsonb NOT NULL,
+    CONSTRAINT run_input_is_an_object CHECK ((jsonb_typeof(input) = 'object'::text))
+);
+
+COMMENT ON TABLE weir.run_inputs IS 'What runs were given as input; no row: {}. Off the hot path: no transition carries it along.';
+
+COMMENT ON COLUMN weir.run_inputs.run_id IS 'The run.';
+
+COMMENT ON COLUMN weir.run_inputs.input IS 'Its input, an object.';
+
+COMMENT ON CONSTRAINT run_input_is_an_object ON weir.run_inputs IS 'Input is an object.';
+
 CREATE TABLE weir.stops (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -1125,59 +1166,6 @@ COMMENT ON COLUMN weir.stops.at IS 'When it was asked for.';
 COMMENT ON COLUMN weir.stops.give_up_at IS 'When the database stops waiting for the worker''s word and cancels the step as unconfirmed.';
 
 COMMENT ON COLUMN weir.stops.grace IS 'How long the attempt may take to end.';
-
-CREATE TABLE weir.transitions (
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    id bigint NOT NULL,
-    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    run_id uuid NOT NULL,
-    step integer,
-    attempt integer,
-    from_state text NOT NULL,
-    to_state text NOT NULL,
-    actor text NOT NULL,
-    db_user text DEFAULT SESSION_USER NOT NULL,
-    cause weir.cause NOT NULL,
-    detail jsonb,
-    CONSTRAINT transition_changes_the_state CHECK ((from_state <> to_state))
-);
-
-COMMENT ON TABLE weir.transitions IS 'History: one row for each change of state, written by the same statement that made it. It takes no UPDATE, DELETE or TRUNCATE. Identity order is not commit order: followers read rows with xid < pg_snapshot_xmin(pg_current_snapshot()) in order of (xid, id).';
-
-COMMENT ON COLUMN weir.transitions.xid IS 'The transaction that made the change.';
-
-COMMENT ON COLUMN weir.transitions.id IS 'Order within the transaction.';
-
-COMMENT ON COLUMN weir.transitions.at IS 'When, by the clock of this database.';
-
-COMMENT ON COLUMN weir.transitions.run_id IS 'The run.';
-
-COMMENT ON COLUMN weir.transitions.step IS 'The step''s ordinal; null: a transition of the run itself.';
-
-COMMENT ON COLUMN weir.transitions.attempt IS 'The attempt that the step was in after the change; null for runs.';
-
-COMMENT ON COLUMN weir.transitions.from_state IS 'The state that was left.';
-
-COMMENT ON COLUMN weir.transitions.to_state IS 'The state that was entered.';
-
-COMMENT ON COLUMN weir.transitions.actor IS 'Who did it, as the application says: token:NAME, replica:ID, worker:ID, reconcile:ID, local; db:USER for changes by hand.';
-
-COMMENT ON COLUMN weir.transitions.db_user IS 'The database user of the session that did it: nobody can claim another one.';
-
-COMMENT ON COLUMN weir.transitions.cause IS 'Why.';
-
-COMMENT ON COLUMN weir.transitions.detail IS 'More of it: the outcome of an attempt that is retried, when it is due.';
-
-COMMENT ON CONSTRAINT transition_changes_the_state ON weir.transitions IS 'Only changes are recorded.';
-
-ALTER TABLE weir.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME weir.transitions_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 CREATE TABLE weir.workers (
     id uuid NOT NULL,
@@ -1234,6 +1222,794 @@ COMMENT ON COLUMN weir.workers.gone_at IS 'When it left, or when its lease was f
 COMMENT ON CONSTRAINT worker_notify_is_known ON weir.workers IS 'listen or poll.';
 
 COMMENT ON CONSTRAINT worker_type_is_known ON weir.workers IS 'replica or remote.';
+
+CREATE VIEW weir.running AS
+ SELECT s.run_id,
+    r.name,
+    s.step,
+    s.key,
+    s.kind,
+    s.attempt,
+    s.worker_id,
+    w.name AS worker,
+    w.host,
+    s.claimed_at,
+    s.started_at,
+    (clock_timestamp() - s.claimed_at) AS running_for,
+    s.deadline_at,
+    w.lease_until,
+        CASE
+            WHEN (p.attempt = s.attempt) THEN p.percent
+            ELSE NULL::real
+        END AS percent,
+        CASE
+            WHEN (p.attempt = s.attempt) THEN p.message
+            ELSE NULL::text
+        END AS message,
+    t.cause AS stopped_for
+   FROM ((((weir.steps s
+     JOIN weir.runs r ON ((r.id = s.run_id)))
+     LEFT JOIN weir.workers w ON ((w.id = s.worker_id)))
+     LEFT JOIN weir.progress p ON (((p.run_id = s.run_id) AND (p.step = s.step))))
+     LEFT JOIN weir.stops t ON (((t.run_id = s.run_id) AND (t.step = s.step) AND (t.attempt = s.attempt))))
+  WHERE (s.state = 'running'::weir.step_state);
+
+COMMENT ON VIEW weir.running IS 'One row for each step that a worker holds now. Found through an index of running steps: it costs nothing that others have finished.';
+
+COMMENT ON COLUMN weir.running.run_id IS 'The run.';
+
+COMMENT ON COLUMN weir.running.name IS 'The name of its plan.';
+
+COMMENT ON COLUMN weir.running.step IS 'The step''s ordinal.';
+
+COMMENT ON COLUMN weir.running.key IS 'The step''s name in the plan.';
+
+COMMENT ON COLUMN weir.running.kind IS 'What kind of work it is.';
+
+COMMENT ON COLUMN weir.running.attempt IS 'Which claim of the step this is.';
+
+COMMENT ON COLUMN weir.running.worker_id IS 'Who holds it.';
+
+COMMENT ON COLUMN weir.running.worker IS 'That worker''s name; null: there is no such worker any more.';
+
+COMMENT ON COLUMN weir.running.host IS 'Where that worker is.';
+
+COMMENT ON COLUMN weir.running.claimed_at IS 'When it was claimed.';
+
+COMMENT ON COLUMN weir.running.started_at IS 'When the attempt started; null: a remote worker has not confirmed its claim yet.';
+
+COMMENT ON COLUMN weir.running.running_for IS 'How long ago the claim was.';
+
+COMMENT ON COLUMN weir.running.deadline_at IS 'When the attempt has to be over; null: never.';
+
+COMMENT ON COLUMN weir.running.lease_until IS 'Until when the worker is believed alive. In the past for more than a moment: the step is about to be taken from it.';
+
+COMMENT ON COLUMN weir.running.percent IS 'How far this attempt says it is.';
+
+COMMENT ON COLUMN weir.running.message IS 'What this attempt says it is doing.';
+
+COMMENT ON COLUMN weir.running.stopped_for IS 'Why the worker was asked to end it; null: it was not.';
+
+CREATE TABLE weir.schema_info (
+    one boolean DEFAULT true NOT NULL,
+    version integer NOT NULL,
+    min_binary integer NOT NULL,
+    epoch uuid DEFAULT gen_random_uuid() NOT NULL,
+    migrated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT schema_info_has_one_row CHECK (one)
+);
+
+COMMENT ON TABLE weir.schema_info IS 'One row: which version this schema has, and the oldest binary that may still run on it. Binaries read it at start and go on reading it.';
+
+COMMENT ON COLUMN weir.schema_info.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN weir.schema_info.version IS 'The newest migration applied. A binary runs only if this is at least what it needs.';
+
+COMMENT ON COLUMN weir.schema_info.min_binary IS 'A binary runs only if the version that it embeds is at least this.';
+
+COMMENT ON COLUMN weir.schema_info.epoch IS 'New with every database and after a restore (set it by hand then): part of every cursor, so that no follower goes on reading from another history.';
+
+COMMENT ON COLUMN weir.schema_info.migrated_at IS 'When the last migration ended.';
+
+COMMENT ON CONSTRAINT schema_info_has_one_row ON weir.schema_info IS 'The key can only be true, so there is at most one row.';
+
+CREATE TABLE weir.step_inputs (
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    "with" jsonb NOT NULL,
+    CONSTRAINT step_with_is_an_object CHECK ((jsonb_typeof("with") = 'object'::text))
+);
+
+COMMENT ON TABLE weir.step_inputs IS 'What steps were given as `with`, expressions not evaluated; no row: {}.';
+
+COMMENT ON COLUMN weir.step_inputs.run_id IS 'The run.';
+
+COMMENT ON COLUMN weir.step_inputs.step IS 'The step''s ordinal.';
+
+COMMENT ON COLUMN weir.step_inputs."with" IS 'Its `with`, an object.';
+
+COMMENT ON CONSTRAINT step_with_is_an_object ON weir.step_inputs IS '`with` is an object.';
+
+CREATE TABLE weir.transitions (
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    run_id uuid NOT NULL,
+    step integer,
+    attempt integer,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    actor text NOT NULL,
+    db_user text DEFAULT SESSION_USER NOT NULL,
+    cause weir.cause NOT NULL,
+    detail jsonb,
+    CONSTRAINT transition_changes_the_state CHECK ((from_state <> to_state))
+);
+
+COMMENT ON TABLE weir.transitions IS 'History: one row for each change of state, written by the same statement that made it. It takes no UPDATE, DELETE or TRUNCATE. Identity order is not commit order: followers read rows with xid < pg_snapshot_xmin(pg_current_snapshot()) in order of (xid, id).';
+
+COMMENT ON COLUMN weir.transitions.xid IS 'The transaction that made the change.';
+
+COMMENT ON COLUMN weir.transitions.id IS 'Order within the transaction.';
+
+COMMENT ON COLUMN weir.transitions.at IS 'When, by the clock of this database.';
+
+COMMENT ON COLUMN weir.transitions.run_id IS 'The run.';
+
+COMMENT ON COLUMN weir.transitions.step IS 'The step''s ordinal; null: a transition of the run itself.';
+
+COMMENT ON COLUMN weir.transitions.attempt IS 'The attempt that the step was in after the change; null for runs.';
+
+COMMENT ON COLUMN weir.transitions.from_state IS 'The state that was left.';
+
+COMMENT ON COLUMN weir.transitions.to_state IS 'The state that was entered.';
+
+COMMENT ON COLUMN weir.transitions.actor IS 'Who did it, as the application says: token:NAME, replica:ID, worker:ID, reconcile:ID, local; db:USER for changes by hand.';
+
+COMMENT ON COLUMN weir.transitions.db_user IS 'The database user of the session that did it: nobody can claim another one.';
+
+COMMENT ON COLUMN weir.transitions.cause IS 'Why.';
+
+COMMENT ON COLUMN weir.transitions.detail IS 'More of it: the outcome of an attempt that is retried, when it is due.';
+
+COMMENT ON CONSTRAINT transition_changes_the_state ON weir.transitions IS 'Only changes are recorded.';
+
+CREATE VIEW weir.stuck AS
+ WITH open_run AS MATERIALIZED (
+         SELECT runs.id,
+            runs.name,
+            runs.state,
+            runs.cancel_requested_at,
+            runs.start_at,
+            runs.steps_open,
+            runs.created_at
+           FROM weir.runs
+          WHERE (runs.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state]))
+        ), open_step AS MATERIALIZED (
+         SELECT r.name,
+            r.state AS run_state,
+            r.start_at,
+            r.cancel_requested_at AS run_cancel_requested_at,
+            s.run_id,
+            s.step,
+            s.attempt,
+            s.river_job_id,
+            s.worker_id,
+            s.state,
+            s.cause,
+            s.failures,
+            s.settled,
+            s.has_output,
+            s.allow_failure,
+            s.priority,
+            s.run_if,
+            s.needs_total,
+            s.needs_open,
+            s.needs_failed,
+            s.needs_allowed,
+            s.needs_neutral,
+            s.dependants,
+            s.max_attempts,
+            s.unnamed,
+            s.last_outcome,
+            s.created_at,
+            s.run_after,
+            s.claimed_at,
+            s.started_at,
+            s.deadline_at,
+            s.finished_at,
+            s.cancel_requested_at,
+            s.timeout,
+            s.grace,
+            s.stall_after,
+            s.report,
+            s.reused_from,
+            s.key,
+            s.kind,
+            s.queue,
+            s.runs_on,
+            s.waiting_for,
+            s.cancel_requested_by,
+            s.cancel_reason,
+            s.retry
+           FROM (open_run r
+             CROSS JOIN LATERAL ( SELECT s_1.run_id,
+                    s_1.step,
+                    s_1.attempt,
+                    s_1.river_job_id,
+                    s_1.worker_id,
+                    s_1.state,
+                    s_1.cause,
+                    s_1.failures,
+                    s_1.settled,
+                    s_1.has_output,
+                    s_1.allow_failure,
+                    s_1.priority,
+                    s_1.run_if,
+                    s_1.needs_total,
+                    s_1.needs_open,
+                    s_1.needs_failed,
+                    s_1.needs_allowed,
+                    s_1.needs_neutral,
+                    s_1.dependants,
+                    s_1.max_attempts,
+                    s_1.unnamed,
+                    s_1.last_outcome,
+                    s_1.created_at,
+                    s_1.run_after,
+                    s_1.claimed_at,
+                    s_1.started_at,
+                    s_1.deadline_at,
+                    s_1.finished_at,
+                    s_1.cancel_requested_at,
+                    s_1.timeout,
+                    s_1.grace,
+                    s_1.stall_after,
+                    s_1.report,
+                    s_1.reused_from,
+                    s_1.key,
+                    s_1.kind,
+                    s_1.queue,
+                    s_1.runs_on,
+                    s_1.waiting_for,
+                    s_1.cancel_requested_by,
+                    s_1.cancel_reason,
+                    s_1.retry
+                   FROM weir.steps s_1
+                  WHERE ((s_1.run_id = r.id) AND (NOT s_1.settled))
+                 OFFSET 0) s)
+        ), judged AS (
+         SELECT s.run_id,
+            s.name,
+            s.step,
+            s.key,
+            (s.state)::text AS state,
+                CASE
+                    WHEN (s.state >= 'succeeded'::weir.step_state) THEN s.finished_at
+                    WHEN (s.state = 'pending'::weir.step_state) THEN GREATEST(n.ended_at, s.created_at, s.start_at)
+                    WHEN (s.state = 'running'::weir.step_state) THEN LEAST((s.deadline_at + s.grace), w.lease_until, w.gone_at)
+                    ELSE GREATEST(m.moved_at, s.run_after, s.created_at)
+                END AS since,
+                CASE
+                    WHEN (s.state >= 'succeeded'::weir.step_state) THEN 'it has ended, and its end is not counted into its dependants and its run'::text
+                    WHEN ((s.state <> 'running'::weir.step_state) AND (LEAST(s.cancel_requested_at, s.run_cancel_requested_at) < (clock_timestamp() - '00:00:10'::interval))) THEN 'its cancellation was asked for, no worker holds it, and it is not cancelled'::text
+                    WHEN ((s.state = 'running'::weir.step_state) AND (w.id IS NULL)) THEN 'its worker is not registered any more'::text
+                    WHEN ((s.state = 'running'::weir.step_state) AND (LEAST(w.lease_until, w.gone_at) < clock_timestamp())) THEN format('the lease of its worker (%s on %s) has run out, and the step is not taken from it'::text, w.name, w.host)
+                    WHEN ((s.state = 'running'::weir.step_state) AND ((s.deadline_at + s.grace) < clock_timestamp())) THEN 'it is over its deadline and its grace, and nobody has ended it'::text
+                    WHEN ((s.run_state = 'paused'::weir.run_state) OR (s.run_cancel_requested_at IS NOT NULL) OR (s.cancel_requested_at IS NOT NULL)) THEN NULL::text
+                    WHEN ((s.state = 'pending'::weir.step_state) AND (s.run_if = 'all_succeeded'::weir.run_if) AND (s.needs_failed > 0)) THEN 'a step that it needs has failed, and it is not skipped'::text
+                    WHEN ((s.state = 'pending'::weir.step_state) AND (s.needs_open = 0) AND ((s.start_at IS NULL) OR (s.start_at < clock_timestamp()))) THEN 'everything that it needs has ended, and it is neither available nor skipped'::text
+                    WHEN ((s.state = 'pending'::weir.step_state) OR (s.state = 'waiting'::weir.step_state) OR ((s.state = 'retrying'::weir.step_state) AND (s.run_after > clock_timestamp()))) THEN NULL::text
+                    WHEN ((s.runs_on = 'replica'::text) AND (s.river_job_id IS NULL)) THEN 'it may start, and is not dispatched'::text
+                    WHEN ((s.runs_on = 'replica'::text) AND (j.id IS NULL)) THEN format('its River job %s is gone'::text, s.river_job_id)
+                    WHEN (j.state = ANY (ARRAY['cancelled'::weir.river_job_state, 'completed'::weir.river_job_state, 'discarded'::weir.river_job_state])) THEN format('its River job %s is %s and has not started it'::text, s.river_job_id, j.state)
+                    WHEN ((j.state = 'running'::weir.river_job_state) AND (j.attempted_at < (clock_timestamp() - '00:00:10'::interval))) THEN format('its River job %s was fetched at %s and has not started it'::text, s.river_job_id, j.attempted_at)
+                    WHEN (j.state = 'running'::weir.river_job_state) THEN NULL::text
+                    WHEN (q.paused_at IS NOT NULL) THEN format('the queue %s is paused in River'::text, s.queue)
+                    WHEN (NOT (EXISTS ( SELECT
+                       FROM weir.workers a
+                      WHERE ((a.gone_at IS NULL) AND (a.lease_until > clock_timestamp()) AND (s.kind = ANY (a.kinds)) AND ((a.type = 'remote'::text) = (s.runs_on = 'remote'::text)))))) THEN format('no live worker has the kind %s'::text, s.kind)
+                    WHEN (NOT (EXISTS ( SELECT
+                       FROM weir.workers a
+                      WHERE ((a.gone_at IS NULL) AND (a.lease_until > clock_timestamp()) AND (s.kind = ANY (a.kinds)) AND (a.queues ? s.queue))))) THEN format('no live worker with the kind %s works the queue %s'::text, s.kind, s.queue)
+                    ELSE NULL::text
+                END AS reason
+           FROM (((((open_step s
+             LEFT JOIN weir.workers w ON (((w.id = s.worker_id) AND (s.state = 'running'::weir.step_state))))
+             LEFT JOIN LATERAL ( SELECT j_1.id,
+                    j_1.state,
+                    j_1.attempted_at
+                   FROM weir.river_job j_1
+                  WHERE ((j_1.id = s.river_job_id) AND (s.state = ANY (ARRAY['available'::weir.step_state, 'retrying'::weir.step_state])))
+                 OFFSET 0) j ON (true))
+             LEFT JOIN LATERAL ( SELECT max(t.at) AS moved_at
+                   FROM weir.transitions t
+                  WHERE ((t.run_id = s.run_id) AND (t.step = s.step) AND (s.state = ANY (ARRAY['available'::weir.step_state, 'retrying'::weir.step_state, 'waiting'::weir.step_state])))) m ON (true))
+             LEFT JOIN LATERAL ( SELECT max(u.finished_at) AS ended_at
+                   FROM (weir.needs e
+                     JOIN weir.steps u ON (((u.run_id = e.run_id) AND (u.step = e.need))))
+                  WHERE ((e.run_id = s.run_id) AND (e.step = s.step) AND (s.state = 'pending'::weir.step_state))) n ON (true))
+             LEFT JOIN weir.river_queue q ON ((q.name = s.queue)))
+        )
+ SELECT NULL::uuid AS run_id,
+    NULL::text AS name,
+    NULL::integer AS step,
+    NULL::text AS key,
+    NULL::text AS state,
+    p.beat_at AS since,
+    'nobody reconciles: start a replica (weir serve)'::text AS reason
+   FROM weir.pulse p
+  WHERE ((p.beat_at < (clock_timestamp() - '00:00:10'::interval)) AND (EXISTS ( SELECT
+           FROM open_run)))
+UNION ALL
+ SELECT q.run_id,
+    r.name,
+    NULL::integer AS step,
+    NULL::text AS key,
+    (r.state)::text AS state,
+    q.at AS since,
+    format('reconcile fails on this run, %s times so far, and tries again at %s: %s'::text, q.tries, q.retry_at, q.error) AS reason
+   FROM (weir.quarantine q
+     LEFT JOIN weir.runs r ON ((r.id = q.run_id)))
+UNION ALL
+ SELECT d.run_id,
+    r.name,
+    NULL::integer AS step,
+    NULL::text AS key,
+    (r.state)::text AS state,
+    min(d.at) AS since,
+    'reconcile has not looked at what has changed: it is behind, or fails'::text AS reason
+   FROM (weir.dirty d
+     LEFT JOIN weir.runs r ON ((r.id = d.run_id)))
+  WHERE ((d.at < (clock_timestamp() - '00:00:10'::interval)) AND (NOT (EXISTS ( SELECT
+           FROM weir.quarantine q
+          WHERE (q.run_id = d.run_id)))))
+  GROUP BY d.run_id, r.name, r.state
+UNION ALL
+ SELECT r.id AS run_id,
+    r.name,
+    NULL::integer AS step,
+    NULL::text AS key,
+    (r.state)::text AS state,
+    l.at AS since,
+    'all of its steps have ended, and it has not'::text AS reason
+   FROM (open_run r
+     CROSS JOIN LATERAL ( SELECT max(s.finished_at) AS at
+           FROM weir.steps s
+          WHERE (s.run_id = r.id)) l)
+  WHERE ((r.steps_open = 0) AND ((r.state = 'running'::weir.run_state) OR (r.cancel_requested_at IS NOT NULL)) AND (l.at < (clock_timestamp() - '00:00:10'::interval)))
+UNION ALL
+ SELECT j.run_id,
+    j.name,
+    j.step,
+    j.key,
+    j.state,
+    j.since,
+    j.reason
+   FROM judged j
+  WHERE ((j.reason IS NOT NULL) AND (COALESCE(j.since, '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:00:10'::interval)));
+
+COMMENT ON VIEW weir.stuck IS 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.';
+
+COMMENT ON COLUMN weir.stuck.run_id IS 'The run; null: this is about all of them.';
+
+COMMENT ON COLUMN weir.stuck.name IS 'The name of its plan.';
+
+COMMENT ON COLUMN weir.stuck.step IS 'The step''s ordinal; null: the run itself.';
+
+COMMENT ON COLUMN weir.stuck.key IS 'The step''s name in the plan.';
+
+COMMENT ON COLUMN weir.stuck.state IS 'The state that the step, or the run, is stuck in.';
+
+COMMENT ON COLUMN weir.stuck.since IS 'Since when it should have moved; null: unknown, and long enough.';
+
+COMMENT ON COLUMN weir.stuck.reason IS 'Why it does not move, in words.';
+
+ALTER TABLE weir.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME weir.transitions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW weir.violations AS
+ WITH reconciled AS MATERIALIZED (
+         SELECT (EXISTS ( SELECT
+                   FROM weir.pulse
+                  WHERE ((pulse.beat_at > (clock_timestamp() - '00:00:10'::interval)) AND (pulse.steady_since < (clock_timestamp() - '00:01:00'::interval))))) AS for_a_minute
+        ), looked_run AS MATERIALIZED (
+         SELECT r.id,
+            r.state,
+            r.steps_total,
+            r.steps_open,
+            r.steps_failed,
+            r.cancel_requested_at
+           FROM (( SELECT runs.id
+                   FROM weir.runs
+                  WHERE (runs.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state]))
+                UNION
+                ( SELECT runs.id
+                   FROM weir.runs
+                  ORDER BY runs.created_at DESC, runs.id DESC
+                 LIMIT 1000)) i
+             CROSS JOIN LATERAL ( SELECT r_1.id,
+                    r_1.name,
+                    r_1.state,
+                    r_1.cause,
+                    r_1.on_failure,
+                    r_1.max_parallel,
+                    r_1.steps_total,
+                    r_1.steps_open,
+                    r_1.steps_failed,
+                    r_1.created_at,
+                    r_1.created_by,
+                    r_1.start_at,
+                    r_1.deadline_at,
+                    r_1.finished_at,
+                    r_1.cancel_requested_at,
+                    r_1.cancel_requested_by,
+                    r_1.cancel_reason,
+                    r_1.key,
+                    r_1.idempotency_scope,
+                    r_1.idempotency_key,
+                    r_1.idempotency_digest,
+                    r_1.rerun_of,
+                    r_1.labels,
+                    r_1.description
+                   FROM weir.runs r_1
+                  WHERE (r_1.id = i.id)
+                 OFFSET 0) r)
+        ), looked_step AS MATERIALIZED (
+         SELECT s.run_id,
+            s.step,
+            s.key,
+            s.kind,
+            s.state,
+            s.cause,
+            s.attempt,
+            s.settled,
+            s.allow_failure,
+            s.has_output,
+            s.reused_from,
+            s.river_job_id,
+            s.worker_id,
+            s.runs_on,
+            s.finished_at,
+            s.needs_total,
+            s.needs_open,
+            s.needs_failed,
+            s.needs_allowed,
+            s.needs_neutral,
+            s.dependants,
+            ((s.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((s.state = 'skipped'::weir.step_state) AND (s.cause = 'upstream_failed'::weir.cause))) AS ended_badly
+           FROM (looked_run r
+             CROSS JOIN LATERAL ( SELECT s_1.run_id,
+                    s_1.step,
+                    s_1.attempt,
+                    s_1.river_job_id,
+                    s_1.worker_id,
+                    s_1.state,
+                    s_1.cause,
+                    s_1.failures,
+                    s_1.settled,
+                    s_1.has_output,
+                    s_1.allow_failure,
+                    s_1.priority,
+                    s_1.run_if,
+                    s_1.needs_total,
+                    s_1.needs_open,
+                    s_1.needs_failed,
+                    s_1.needs_allowed,
+                    s_1.needs_neutral,
+                    s_1.dependants,
+                    s_1.max_attempts,
+                    s_1.unnamed,
+                    s_1.last_outcome,
+                    s_1.created_at,
+                    s_1.run_after,
+                    s_1.claimed_at,
+                    s_1.started_at,
+                    s_1.deadline_at,
+                    s_1.finished_at,
+                    s_1.cancel_requested_at,
+                    s_1.timeout,
+                    s_1.grace,
+                    s_1.stall_after,
+                    s_1.report,
+                    s_1.reused_from,
+                    s_1.key,
+                    s_1.kind,
+                    s_1.queue,
+                    s_1.runs_on,
+                    s_1.waiting_for,
+                    s_1.cancel_requested_by,
+                    s_1.cancel_reason,
+                    s_1.retry
+                   FROM weir.steps s_1
+                  WHERE (s_1.run_id = r.id)
+                 OFFSET 0) s)
+        ), recount AS MATERIALIZED (
+         SELECT s.run_id,
+            count(*) AS total,
+            count(*) FILTER (WHERE (NOT s.settled)) AS unsettled,
+            count(*) FILTER (WHERE (s.state < 'succeeded'::weir.step_state)) AS unfinished,
+            count(*) FILTER (WHERE (s.settled AND s.ended_badly AND (NOT s.allow_failure))) AS failed,
+            bool_and((s.settled OR ((s.state = 'pending'::weir.step_state) AND (s.needs_open > 0)))) AS nothing_moves,
+            string_agg(s.key, ', '::text ORDER BY s.step) FILTER (WHERE ((s.state = 'pending'::weir.step_state) AND (s.step <= 1000))) AS pending
+           FROM looked_step s
+          GROUP BY s.run_id
+        ), edge AS MATERIALIZED (
+         SELECT e.run_id,
+            e.need,
+            e.step,
+            e.counted
+           FROM (looked_run r
+             CROSS JOIN LATERAL ( SELECT e_1.run_id,
+                    e_1.need,
+                    e_1.step,
+                    e_1.counted
+                   FROM weir.needs e_1
+                  WHERE (e_1.run_id = r.id)
+                 OFFSET 0) e)
+        ), needed AS (
+         SELECT e.run_id,
+            e.step,
+            count(*) AS total,
+            count(*) FILTER (WHERE (NOT (COALESCE(u.settled, false) OR e.counted))) AS open,
+            count(*) FILTER (WHERE ((u.settled OR e.counted) AND u.ended_badly AND (NOT u.allow_failure))) AS failed,
+            count(*) FILTER (WHERE ((u.settled OR e.counted) AND u.ended_badly AND u.allow_failure)) AS allowed,
+            count(*) FILTER (WHERE ((u.settled OR e.counted) AND (u.state = 'skipped'::weir.step_state) AND (NOT u.ended_badly))) AS neutral
+           FROM (edge e
+             LEFT JOIN looked_step u ON (((u.run_id = e.run_id) AND (u.step = e.need))))
+          GROUP BY e.run_id, e.step
+        ), needing AS (
+         SELECT e.run_id,
+            e.need,
+            count(*) AS total
+           FROM edge e
+          GROUP BY e.run_id, e.need
+        ), history AS MATERIALIZED (
+         SELECT h.run_id,
+            h.step,
+            (array_agg(h.to_state ORDER BY h.id DESC))[1] AS last_state,
+            count(*) FILTER (WHERE (h.to_state = 'running'::text)) AS claims,
+            min(h.id) FILTER (WHERE
+                CASE
+                    WHEN (h.previous IS NOT NULL) THEN (h.from_state <> h.previous)
+                    WHEN (h.step IS NULL) THEN (h.from_state <> 'running'::text)
+                    ELSE (h.from_state <> ALL (ARRAY['pending'::text, 'available'::text, 'waiting'::text]))
+                END) AS gap_at,
+            min(h.id) FILTER (WHERE (NOT (EXISTS ( SELECT
+                   FROM weir.legal_transitions l
+                  WHERE ((l.entity =
+                        CASE
+                            WHEN (h.step IS NULL) THEN 'run'::text
+                            ELSE 'step'::text
+                        END) AND (l.from_state = h.from_state) AND (l.to_state = h.to_state)))))) AS illegal_at
+           FROM (looked_run r
+             CROSS JOIN LATERAL ( SELECT t.id,
+                    t.run_id,
+                    t.step,
+                    t.from_state,
+                    t.to_state,
+                    lag(t.to_state) OVER (PARTITION BY t.step ORDER BY t.id) AS previous
+                   FROM weir.transitions t
+                  WHERE (t.run_id = r.id)) h)
+          GROUP BY h.run_id, h.step
+        )
+ SELECT 'run_counts_its_steps'::text AS rule,
+    r.id AS run_id,
+    NULL::integer AS step,
+    format('steps_total is %s, and it has %s steps'::text, r.steps_total, COALESCE(c.total, (0)::bigint)) AS message
+   FROM (looked_run r
+     LEFT JOIN recount c ON ((c.run_id = r.id)))
+  WHERE (r.steps_total <> COALESCE(c.total, (0)::bigint))
+UNION ALL
+ SELECT 'run_counts_its_open_steps'::text AS rule,
+    r.id AS run_id,
+    NULL::integer AS step,
+    format('steps_open is %s, and %s of its steps are not settled'::text, r.steps_open, c.unsettled) AS message
+   FROM (looked_run r
+     JOIN recount c ON ((c.run_id = r.id)))
+  WHERE (r.steps_open <> c.unsettled)
+UNION ALL
+ SELECT 'run_counts_its_failed_steps'::text AS rule,
+    r.id AS run_id,
+    NULL::integer AS step,
+    format('steps_failed is %s, and %s of its settled steps count as failures'::text, r.steps_failed, c.failed) AS message
+   FROM (looked_run r
+     JOIN recount c ON ((c.run_id = r.id)))
+  WHERE (r.steps_failed <> c.failed)
+UNION ALL
+ SELECT 'final_run_has_no_open_step'::text AS rule,
+    r.id AS run_id,
+    NULL::integer AS step,
+    format('the run is %s, and %s of its steps are not final'::text, r.state, c.unfinished) AS message
+   FROM (looked_run r
+     JOIN recount c ON ((c.run_id = r.id)))
+  WHERE ((r.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (c.unfinished > 0))
+UNION ALL
+ SELECT 'open_run_can_go_on'::text AS rule,
+    r.id AS run_id,
+    NULL::integer AS step,
+    format('all that is open waits for each other: %s'::text, "left"(c.pending, 200)) AS message
+   FROM (looked_run r
+     JOIN recount c ON ((c.run_id = r.id)))
+  WHERE ((r.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (r.cancel_requested_at IS NULL) AND (c.unsettled > 0) AND c.nothing_moves)
+UNION ALL
+ SELECT 'needs_have_no_circle'::text AS rule,
+    a.run_id,
+    a.step,
+    format('step %s needs step %s, which needs it'::text, a.step, a.need) AS message
+   FROM (edge a
+     JOIN edge b ON (((b.run_id = a.run_id) AND (b.need = a.step) AND (b.step = a.need))))
+UNION ALL
+ SELECT 'needs_lead_to_steps'::text AS rule,
+    e.run_id,
+    e.step,
+    format('step %s needs step %s, and %s'::text, e.step, e.need, (
+        CASE
+            WHEN (s.step IS NULL) THEN 'the first'::text
+            ELSE 'the second'::text
+        END || ' does not exist'::text)) AS message
+   FROM ((edge e
+     LEFT JOIN looked_step s ON (((s.run_id = e.run_id) AND (s.step = e.step))))
+     LEFT JOIN looked_step u ON (((u.run_id = e.run_id) AND (u.step = e.need))))
+  WHERE ((s.step IS NULL) OR (u.step IS NULL))
+UNION ALL
+ SELECT 'step_counts_its_needs'::text AS rule,
+    s.run_id,
+    s.step,
+    format('total, open, failed, allowed, neutral are %s, and its edges say %s'::text, ROW(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), ROW(COALESCE(n.total, (0)::bigint), COALESCE(n.open, (0)::bigint), COALESCE(n.failed, (0)::bigint), COALESCE(n.allowed, (0)::bigint), COALESCE(n.neutral, (0)::bigint))) AS message
+   FROM ((looked_step s
+     JOIN looked_run r ON ((r.id = s.run_id)))
+     LEFT JOIN needed n ON (((n.run_id = s.run_id) AND (n.step = s.step))))
+  WHERE ((s.needs_total <> COALESCE(n.total, (0)::bigint)) OR ((s.state <> ALL (ARRAY['skipped'::weir.step_state, 'cancelled'::weir.step_state])) AND (r.cancel_requested_at IS NULL) AND (s.reused_from IS NULL) AND ((s.needs_open <> COALESCE(n.open, (0)::bigint)) OR (s.needs_failed <> COALESCE(n.failed, (0)::bigint)) OR (s.needs_allowed <> COALESCE(n.allowed, (0)::bigint)) OR (s.needs_neutral <> COALESCE(n.neutral, (0)::bigint)))))
+UNION ALL
+ SELECT 'step_counts_its_dependants'::text AS rule,
+    s.run_id,
+    s.step,
+    format('dependants is %s, and %s steps need it'::text, s.dependants, COALESCE(n.total, (0)::bigint)) AS message
+   FROM (looked_step s
+     LEFT JOIN needing n ON (((n.run_id = s.run_id) AND (n.need = s.step))))
+  WHERE (s.dependants <> COALESCE(n.total, (0)::bigint))
+UNION ALL
+ SELECT 'final_step_is_settled'::text AS rule,
+    s.run_id,
+    s.step,
+    format('it is %s since %s, and its end is not counted'::text, s.state, s.finished_at) AS message
+   FROM (looked_step s
+     CROSS JOIN reconciled)
+  WHERE ((s.state >= 'succeeded'::weir.step_state) AND (NOT s.settled) AND (s.finished_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
+           FROM weir.quarantine q
+          WHERE (q.run_id = s.run_id)))))
+UNION ALL
+ SELECT 'step_is_in_the_state_that_its_history_says'::text AS rule,
+    s.run_id,
+    s.step,
+    format('it is %s, and its history says %s'::text, s.state, COALESCE(h.last_state, 'that it was born, and no more'::text)) AS message
+   FROM (looked_step s
+     LEFT JOIN history h ON (((h.run_id = s.run_id) AND (h.step = s.step))))
+  WHERE ((s.state)::text <> COALESCE(h.last_state,
+        CASE
+            WHEN ((s.state = ANY (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'waiting'::weir.step_state])) OR (s.reused_from IS NOT NULL)) THEN (s.state)::text
+            ELSE ''::text
+        END))
+UNION ALL
+ SELECT 'run_is_in_the_state_that_its_history_says'::text AS rule,
+    r.id AS run_id,
+    NULL::integer AS step,
+    format('it is %s, and its history says %s'::text, r.state, COALESCE(h.last_state, 'that it was born, and no more'::text)) AS message
+   FROM (looked_run r
+     LEFT JOIN history h ON (((h.run_id = r.id) AND (h.step IS NULL))))
+  WHERE ((r.state)::text <> COALESCE(h.last_state, 'running'::text))
+UNION ALL
+ SELECT 'history_has_no_gap'::text AS rule,
+    h.run_id,
+    h.step,
+    format('transition %s does not start where the one before it ended'::text, h.gap_at) AS message
+   FROM history h
+  WHERE (h.gap_at IS NOT NULL)
+UNION ALL
+ SELECT 'history_is_legal'::text AS rule,
+    h.run_id,
+    h.step,
+    format('transition %s is not in weir.legal_transitions'::text, h.illegal_at) AS message
+   FROM history h
+  WHERE (h.illegal_at IS NOT NULL)
+UNION ALL
+ SELECT 'attempt_counts_the_claims'::text AS rule,
+    s.run_id,
+    s.step,
+    format('attempt is %s, and its history has %s claims'::text, s.attempt, COALESCE(h.claims, (0)::bigint)) AS message
+   FROM (looked_step s
+     LEFT JOIN history h ON (((h.run_id = s.run_id) AND (h.step = s.step))))
+  WHERE ((s.attempt <> COALESCE(h.claims, (0)::bigint)) AND (s.reused_from IS NULL))
+UNION ALL
+ SELECT 'output_is_there_when_it_says_so'::text AS rule,
+    s.run_id,
+    s.step,
+        CASE
+            WHEN (o.of_last > 0) THEN 'it has an output, and has_output is false'::text
+            WHEN s.has_output THEN 'has_output is true, and it has no output'::text
+            ELSE 'an attempt that was not its last one has an output'::text
+        END AS message
+   FROM (looked_step s
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (o_1.attempt = s.attempt)) AS of_last,
+            count(*) FILTER (WHERE (o_1.attempt <> s.attempt)) AS of_others
+           FROM weir.outputs o_1
+          WHERE ((o_1.run_id = COALESCE(s.reused_from, s.run_id)) AND (o_1.step = s.step) AND (o_1.output IS NOT NULL))) o)
+  WHERE ((s.has_output <> (o.of_last > 0)) OR (o.of_others > 0))
+UNION ALL
+ SELECT 'running_step_has_a_live_worker'::text AS rule,
+    s.run_id,
+    s.step,
+        CASE
+            WHEN (w.id IS NULL) THEN format('its worker %s does not exist'::text, s.worker_id)
+            ELSE format('the lease of its worker %s ran out at %s'::text, s.worker_id, w.lease_until)
+        END AS message
+   FROM ((looked_step s
+     CROSS JOIN reconciled)
+     LEFT JOIN weir.workers w ON ((w.id = s.worker_id)))
+  WHERE ((s.state = 'running'::weir.step_state) AND reconciled.for_a_minute AND ((w.id IS NULL) OR (w.lease_until < (clock_timestamp() - '00:01:00'::interval))))
+UNION ALL
+ SELECT 'dispatch_token_names_its_own_job'::text AS rule,
+    s.run_id,
+    s.step,
+        CASE
+            WHEN (j.id IS NULL) THEN format('its River job %s does not exist'::text, s.river_job_id)
+            ELSE format('its River job %s is of kind %s for %s'::text, s.river_job_id, j.kind, "left"((j.args)::text, 200))
+        END AS message
+   FROM (looked_step s
+     LEFT JOIN LATERAL ( SELECT j_1.id,
+            j_1.kind,
+            j_1.args
+           FROM weir.river_job j_1
+          WHERE (j_1.id = s.river_job_id)
+         OFFSET 0) j ON (true))
+  WHERE ((s.river_job_id IS NOT NULL) AND (s.runs_on = 'replica'::text) AND ((j.id IS NULL) OR (j.kind <> s.kind) OR ((j.args ->> 'run'::text) IS DISTINCT FROM (s.run_id)::text) OR ((j.args ->> 'step'::text) IS DISTINCT FROM (s.step)::text)))
+UNION ALL
+ SELECT 'step_belongs_to_a_run'::text AS rule,
+    s.run_id,
+    s.step,
+    format('it is %s, and its run does not exist'::text, s.state) AS message
+   FROM weir.steps s
+  WHERE ((s.state = ANY (ARRAY['running'::weir.step_state, 'retrying'::weir.step_state])) AND (NOT (EXISTS ( SELECT
+           FROM weir.runs r
+          WHERE (r.id = s.run_id)))))
+UNION ALL
+ SELECT 'hints_are_served_within_a_minute'::text AS rule,
+    d.run_id,
+    NULL::integer AS step,
+    format('%s hints in weir.dirty, the oldest of %s'::text, count(*), min(d.at)) AS message
+   FROM (weir.dirty d
+     CROSS JOIN reconciled)
+  WHERE ((d.at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
+           FROM weir.quarantine q
+          WHERE (q.run_id = d.run_id)))))
+  GROUP BY d.run_id
+UNION ALL
+ SELECT 'stops_are_of_running_attempts'::text AS rule,
+    t.run_id,
+    t.step,
+    format('attempt %s was to be stopped until %s, and is not the running one'::text, t.attempt, t.give_up_at) AS message
+   FROM (weir.stops t
+     CROSS JOIN reconciled)
+  WHERE ((t.give_up_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
+           FROM weir.steps s
+          WHERE ((s.run_id = t.run_id) AND (s.step = t.step) AND (s.attempt = t.attempt) AND (s.state = 'running'::weir.step_state))))));
+
+COMMENT ON VIEW weir.violations IS 'Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at open runs, the 1,000 newest runs and the small tables, so it stays affordable and may miss what is old. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.';
+
+COMMENT ON COLUMN weir.violations.rule IS 'The rule that is broken, as a sentence.';
+
+COMMENT ON COLUMN weir.violations.run_id IS 'Where: the run.';
+
+COMMENT ON COLUMN weir.violations.step IS 'Where: the step''s ordinal; null: the run itself.';
+
+COMMENT ON COLUMN weir.violations.message IS 'What is there, and what should be.';
 
 ALTER TABLE ONLY weir.river_job ALTER COLUMN id SET DEFAULT nextval('weir.river_job_id_seq'::regclass);
 
@@ -1529,4 +2305,3 @@ COMMENT ON TRIGGER transitions_are_recorded ON weir.runs IS 'Each change of stat
 CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_steps();
 
 COMMENT ON TRIGGER transitions_are_recorded ON weir.steps IS 'Each change of state writes its row in weir.transitions in the same statement.';
-

@@ -427,6 +427,50 @@ type WeirOutput struct {
 	At time.Time
 }
 
+// One row for each run: where it is, and what went wrong. Counts are made from the steps, so ask for some runs, not for all: select * from weir.overview order by created_at desc limit 20.
+type WeirOverview struct {
+	// The run; weir run ID shows it with its steps.
+	RunID uuid.UUID
+	// The plan's name.
+	Name string
+	// Where it is in its life.
+	State WeirRunState
+	// Why it came into this state.
+	Cause WeirCause
+	// When its cancellation was asked for; null: it was not.
+	CancelRequestedAt *time.Time
+	// How many steps it has; the next nine columns add up to it.
+	StepsTotal int32
+	// Steps that wait for other steps.
+	Pending int64
+	// Steps that a worker may claim.
+	Available int64
+	// Steps that a worker holds.
+	Running int64
+	// Steps that are to be tried again.
+	Retrying int64
+	// Steps that wait for something from outside.
+	Waiting int64
+	// Steps whose handler said so.
+	Succeeded int64
+	// Steps that failed, crashed, timed out or were lost, with allow_failure or without.
+	Failed int64
+	// Steps that somebody stopped, or that never started for that reason.
+	Cancelled int64
+	// Steps that run_if, a failure upstream or an operator left out.
+	Skipped int64
+	// The first step, in the order of the plan, that ended badly without allow_failure, and what it said; null: none did.
+	Problem string
+	// When it was submitted.
+	CreatedAt time.Time
+	// Who submitted it.
+	CreatedBy string
+	// When it ended; null: it goes on.
+	FinishedAt *time.Time
+	// How long it took from submit to end, or has taken so far.
+	Took int32
+}
+
 // How far running steps say they are: the last word of each.
 type WeirProgress struct {
 	// The run.
@@ -580,6 +624,44 @@ type WeirRunInput struct {
 	Input json.RawMessage
 }
 
+// One row for each step that a worker holds now. Found through an index of running steps: it costs nothing that others have finished.
+type WeirRunning struct {
+	// The run.
+	RunID uuid.UUID
+	// The name of its plan.
+	Name string
+	// The step's ordinal.
+	Step int32
+	// The step's name in the plan.
+	Key string
+	// What kind of work it is.
+	Kind string
+	// Which claim of the step this is.
+	Attempt int32
+	// Who holds it.
+	WorkerID *uuid.UUID
+	// That worker's name; null: there is no such worker any more.
+	Worker *string
+	// Where that worker is.
+	Host *string
+	// When it was claimed.
+	ClaimedAt *time.Time
+	// When the attempt started; null: a remote worker has not confirmed its claim yet.
+	StartedAt *time.Time
+	// How long ago the claim was.
+	RunningFor int32
+	// When the attempt has to be over; null: never.
+	DeadlineAt *time.Time
+	// Until when the worker is believed alive. In the past for more than a moment: the step is about to be taken from it.
+	LeaseUntil *time.Time
+	// How far this attempt says it is.
+	Percent float32
+	// What this attempt says it is doing.
+	Message string
+	// Why the worker was asked to end it; null: it was not.
+	StoppedFor *WeirCause
+}
+
 // One row: which version this schema has, and the oldest binary that may still run on it. Binaries read it at start and go on reading it.
 type WeirSchemaInfo struct {
 	// Always true: there is one row.
@@ -712,6 +794,24 @@ type WeirStop struct {
 	Grace pgtype.Interval
 }
 
+// Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.
+type WeirStuck struct {
+	// The run; null: this is about all of them.
+	RunID *uuid.UUID
+	// The name of its plan.
+	Name *string
+	// The step's ordinal; null: the run itself.
+	Step *int32
+	// The step's name in the plan.
+	Key *string
+	// The state that the step, or the run, is stuck in.
+	State *string
+	// Since when it should have moved; null: unknown, and long enough.
+	Since time.Time
+	// Why it does not move, in words.
+	Reason string
+}
+
 // History: one row for each change of state, written by the same statement that made it. It takes no UPDATE, DELETE or TRUNCATE. Identity order is not commit order: followers read rows with xid < pg_snapshot_xmin(pg_current_snapshot()) in order of (xid, id).
 type WeirTransition struct {
 	// The transaction that made the change.
@@ -738,6 +838,18 @@ type WeirTransition struct {
 	Cause WeirCause
 	// More of it: the outcome of an attempt that is retried, when it is due.
 	Detail json.RawMessage
+}
+
+// Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at open runs, the 1,000 newest runs and the small tables, so it stays affordable and may miss what is old. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.
+type WeirViolation struct {
+	// The rule that is broken, as a sentence.
+	Rule string
+	// Where: the run.
+	RunID uuid.UUID
+	// Where: the step's ordinal; null: the run itself.
+	Step *int32
+	// What is there, and what should be.
+	Message string
 }
 
 // Who executes attempts. A worker is believed alive until lease_until; its heartbeat moves that. One lease per worker, not per step.
