@@ -1,0 +1,149 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// Version is the version of the API: the 1 of /v1.
+const Version = 1
+
+// DefaultMaxBody is how large a body may be, in bytes.
+const DefaultMaxBody = 32 << 20
+
+// actorLocal is who calls without a token, and whose Idempotency-Keys these are.
+const actorLocal = "local"
+
+// Config says what the API stands on.
+type Config struct {
+	// Lifecycle does what is asked for. Required.
+	Lifecycle Lifecycle
+	// Build is what this binary was built from, and BuildName that in one word, for the header Weir-Build.
+	Build     Build
+	BuildName string
+	// Schema is what the database said of itself last. It is called for every response and must not block. Nil: zeros.
+	Schema func() Schema
+	// Ready is an error while this process should get no requests. Nil: always ready.
+	Ready func(context.Context) error
+	// Logger takes internal errors and panics. Nil: discards.
+	Logger *slog.Logger
+	// Loopback says that only a loopback address is listened to: then requests have to name one too.
+	Loopback bool
+	// MaxBody is how large a body may be, in bytes. 0: DefaultMaxBody.
+	MaxBody int64
+}
+
+// Build is what a binary was built from.
+type Build struct {
+	Version  string
+	Revision *string    // nil = unknown
+	Time     *time.Time // of the revision; nil = unknown
+	Modified bool       // whether there were changes on top of the revision
+}
+
+// Schema is the version of the database.
+type Schema struct {
+	Version   int
+	MinBinary int
+	River     int
+}
+
+// server answers requests.
+type server struct {
+	Config
+	logger *slog.Logger
+	mux    *http.ServeMux
+	kinds  *kinds
+	doc    *document
+	// checked is mux behind the checks of every request.
+	checked http.Handler
+}
+
+// New is the API. It answers every request, and may be called concurrently.
+func New(config Config) http.Handler {
+	return newServer(config)
+}
+
+func newServer(config Config) *server {
+	s := &server{Config: config, logger: config.Logger, mux: http.NewServeMux()}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.MaxBody == 0 {
+		s.MaxBody = DefaultMaxBody
+	}
+	if s.Schema == nil {
+		s.Config.Schema = func() Schema { return Schema{} }
+	}
+	if s.Ready == nil {
+		s.Config.Ready = func(context.Context) error { return nil }
+	}
+	if s.BuildName == "" {
+		s.BuildName = "unknown"
+	}
+	s.kinds = &kinds{read: s.readKinds}
+	routes := humago.New(s.mux, s.huma())
+	s.runs(routes)
+	s.runPlan(routes)
+	s.steps(routes)
+	s.transitions(routes)
+	s.logs(routes)
+	s.why(routes)
+	s.cancel(routes)
+	s.operate(routes)
+	s.doc = newDocument(routes.OpenAPI())
+	s.checked = crossOrigin().Handler(http.HandlerFunc(s.route))
+	return s
+}
+
+// huma configures Huma: no links to schemas, no pages of its own, our problems, unknown parameters refused.
+func (s *server) huma() huma.Config {
+	config := huma.DefaultConfig("Weir", "1")
+	config.CreateHooks = nil
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+	config.RejectUnknownQueryParameters = true
+	config.Transformers = []huma.Transformer{s.transform}
+	describe(config.OpenAPI)
+	return config
+}
+
+// ServeHTTP implements http.Handler.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = withRequestID(w, r)
+	secureHeaders(w.Header())
+	w.Header().Set("Weir-Schema-Version", strconv.Itoa(s.Schema().Version))
+	w.Header().Set("Weir-Build", s.BuildName)
+	tracked := &response{ResponseWriter: w}
+	defer s.recover(tracked, r)
+	if s.Loopback {
+		if problem := checkHost(r); problem != nil {
+			problem.write(tracked, r)
+			return
+		}
+	}
+	s.checked.ServeHTTP(tracked, r)
+}
+
+// route checks what was sent and hands it to the operation that it is for. There is always an answer of ours.
+func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	if missing, pattern := s.mux.Handler(r); pattern == "" {
+		s.noRoute(missing, r).write(w, r)
+		return
+	}
+	problem := checkContent(r, s.MaxBody)
+	if problem == nil {
+		problem = checkQuery(r)
+	}
+	if problem != nil {
+		problem.write(w, r)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+	s.mux.ServeHTTP(w, r)
+}

@@ -1,0 +1,27 @@
+package api
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/weirqueue/weir/lifecycle"
+	"github.com/weirqueue/weir/lifecycle/plan"
+)
+
+// Lifecycle is what the API needs from below. *lifecycle.Engine is one.
+type Lifecycle interface {
+	KindList(ctx context.Context) ([]lifecycle.Kind, error)
+	Submit(ctx context.Context, submission lifecycle.Submission) (lifecycle.Submitted, error)
+	RunCancel(ctx context.Context, run uuid.UUID, request lifecycle.CancelRequest) error
+	StepCancel(ctx context.Context, run uuid.UUID, key string, request lifecycle.CancelRequest) error
+
+	RunGet(ctx context.Context, run uuid.UUID) (*lifecycle.RunView, error)
+	RunList(ctx context.Context, filter lifecycle.RunFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.RunView], error)
+	RunPlan(ctx context.Context, run uuid.UUID) (*plan.Plan, error)
+	StepGet(ctx context.Context, run uuid.UUID, key string) (*lifecycle.StepView, error)
+	StepList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.StepView], error)
+	StepWhy(ctx context.Context, run uuid.UUID, key string) (*lifecycle.Why, error)
+	TransitionList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.TransitionView], error)
+	LogList(ctx context.Context, run uuid.UUID, filter lifecycle.LogFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LogView], error)
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/weirqueue/weir/lifecycle"
+)
+
+// Auth is how callers show who they are.
+type Auth string
+
+// The ways. Tokens come with a later version: until then AuthAuto means loopback only.
+const (
+	AuthAuto Auth = "auto" // tokens as soon as there are any; until then only a loopback address is listened on
+	AuthNone Auth = "none" // nobody is asked: the network has to keep strangers away
+)
+
+// CheckBind is an error if the API must not listen on the address: beyond loopback only with [AuthNone], as long as
+// there are no tokens. Address is host:port, as for net.Listen.
+func CheckBind(address string, auth Auth) error {
+	switch auth {
+	case AuthNone:
+		return nil
+	case AuthAuto:
+	default:
+		return fmt.Errorf("--auth %s is not supported yet: it is auto or none", auth)
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--listen is not HOST:PORT: %w", err)
+	}
+	if IsLoopback(host) {
+		return nil
+	}
+	return errors.New("there are no tokens, so the API listens on a loopback address only: " +
+		"without them everybody who reaches the port could run commands (listen on 127.0.0.1, or say --auth none if the network keeps strangers away)")
+}
+
+// IsLoopback reports whether the host, a name or an address without its port, is this machine and nothing else. An
+// empty host is not: it means every address.
+func IsLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// secureHeaders are set on every response. Nothing here is ever shown by a browser as a page or kept in a cache.
+func secureHeaders(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// checkHost refuses a request that names another host, when only this machine is listened to: a page whose name was
+// made to point to 127.0.0.1 (DNS rebinding) is of the same origin for the browser.
+func checkHost(r *http.Request) *Problem {
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if IsLoopback(host) {
+		return nil
+	}
+	return newProblem(codeWrongHost, "this server listens on a loopback address: call it localhost or by that address")
+}
+
+// crossOrigin refuses what a page of another origin caused.
+func crossOrigin() *http.CrossOriginProtection {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		newProblem(codeCrossOrigin, "requests that change something are not taken from web pages of another origin").write(w, r)
+	}))
+	return protection
+}
+
+// checkContent refuses bodies that are not JSON or are announced as too large.
+func checkContent(r *http.Request, limit int64) *Problem {
+	contentType := r.Header.Get("Content-Type")
+	switch {
+	case r.ContentLength > limit:
+		return newProblem(lifecycle.CodeTooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
+	case contentType == "" && r.ContentLength == 0:
+		return nil
+	case len(r.Header.Values("Content-Encoding")) > 0:
+		return newProblem(codeUnsupportedMediaType, "bodies are taken as they are, without a Content-Encoding")
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	charset, given := params["charset"]
+	if err != nil || media != "application/json" || given && !strings.EqualFold(charset, "utf-8") {
+		return newProblem(codeUnsupportedMediaType, "the Content-Type has to be application/json")
+	}
+	return nil
+}
+
+// checkQuery refuses what cannot be parsed, and a parameter that is given twice: which one was meant?
+func checkQuery(r *http.Request) *Problem {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return badParameter("query", "it is not well-formed")
+	}
+	for name, values := range query {
+		if len(values) > 1 && name != "label" {
+			return badParameter("query."+name, "it is given more than once")
+		}
+	}
+	return nil
+}

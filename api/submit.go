@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/weirqueue/weir/lifecycle"
+	"github.com/weirqueue/weir/lifecycle/plan"
+)
+
+type submitInput struct {
+	Key  idempotencyKey
+	Plan rawBody
+}
+
+type submitOutput struct {
+	Status   int
+	Location string `header:"Location" doc:"The path of the run."`
+	Replay   string `header:"Weir-Idempotent-Replay" doc:"true if the run existed before this request."`
+	Body     Run
+}
+
+// submit is the call that makes runs.
+func (s *server) submit(routes huma.API) {
+	call := register(s, routes, operation{
+		id: "run-submit", method: http.MethodPost, path: "/v1/runs", tag: "runs", status: http.StatusCreated,
+		summary: "Submit a run",
+		description: "The body is the plan itself. The run exists when the answer says so, and starts at once. " +
+			"With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.",
+		problems: []string{
+			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeIdempotencyConflict,
+			lifecycle.CodeTooLarge, codeUnsupportedMediaType, lifecycle.CodePlanInvalid,
+		},
+	}, s.runSubmit)
+	call.Parameters = append(call.Parameters, &huma.Param{
+		Name: idempotencyKeyHeader, In: "header", Example: "nightly-2026-05-04",
+		Description: "Makes the call repeatable: the same key with the same plan answers with the run that it made before, for as long as that run is kept.",
+		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^[\x21-\x7e]{1,255}$`},
+	})
+	call.RequestBody = &huma.RequestBody{
+		Description: "The plan.", Required: true,
+		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + "Plan"}, Example: examplePlan()}},
+	}
+	replay := *call.Responses["201"]
+	replay.Description = "The run that the Idempotency-Key made before"
+	call.Responses["200"] = &replay
+	call.Responses["201"].Description = "The run"
+}
+
+func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput, error) {
+	if err := errors.Join(in.Key.err, in.Plan.err); err != nil {
+		return nil, err
+	}
+	parsed, err := plan.ParseJSON(in.Plan.json)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.kinds.check(ctx, parsed); err != nil {
+		return nil, err
+	}
+	submission := lifecycle.Submission{Plan: parsed, Actor: actorLocal}
+	if in.Key.key != "" {
+		digest, err := plan.Digest(in.Plan.json)
+		if err != nil {
+			return nil, err
+		}
+		submission.Scope, submission.IdempotencyKey, submission.Digest = actorLocal, in.Key.key, digest
+	}
+	submitted, err := s.Lifecycle.Submit(ctx, submission)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.Lifecycle.RunGet(ctx, submitted.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &submitOutput{Status: http.StatusCreated, Location: "/v1/runs/" + submitted.ID.String(), Body: runOf(view)}
+	if submitted.Replayed {
+		out.Status, out.Replay = http.StatusOK, "true"
+	}
+	return out, nil
+}
