@@ -2,8 +2,10 @@ package cmd
 
 // cli lists the commands: one field each, in the order of the help.
 type cli struct {
+	Dev     dev     `cmd:"" help:"Run everything on this machine: PostgreSQL, API and replicas."`
 	Serve   serve   `cmd:"" help:"Serve the API and work on steps: a replica."`
 	Migrate migrate `cmd:"" help:"Bring the database to the schema that this binary works with, and back."`
+	Doctor  doctor  `cmd:"" help:"Look for what is commonly wrong; exit code 1 if anything is."`
 	Version version `cmd:"" help:"Tell what this binary is."`
 	Health  health  `cmd:"" help:"Ask a server whether it is well; exit code 1 if not."`
 }

@@ -22,7 +22,11 @@ func TestMain(m *testing.M) {
 	if handled, code := jobs.ExecMain(os.Args[1:]); handled {
 		os.Exit(code)
 	}
-	goleak.VerifyTestMain(m)
+	// Without a database River goes on trying to give up its leadership for a while; nobody waits for that.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/riverqueue/river/internal/leadership.(*Elector).attemptResignLoop"),
+		goleak.IgnoreAnyFunction("github.com/riverqueue/river/rivershared/startstop.StopAllParallel"),
+		goleak.IgnoreAnyFunction("github.com/riverqueue/river/rivershared/startstop.(*BaseStartStop).Stop"))
 }
 
 // patience is how long a test waits for what has to come.

@@ -40,7 +40,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 func Connect(ctx context.Context, cfg Config) (*pgx.Conn, error) {
 	cfg = cfg.withDefaults()
 	connConfig, err := pgx.ParseConfig(cfg.Direct())
-	if err != nil {
+	if err != nil || cfg.Direct() == "" {
 		return nil, parseError(cfg.Direct(), err)
 	}
 	cfg.apply(connConfig)

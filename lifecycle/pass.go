@@ -31,7 +31,7 @@ func (e *Engine) newPass(q *queries.Queries, hints []hint) *pass {
 }
 
 func (p *pass) do(ctx context.Context) error {
-	rules := []func(context.Context) error{p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.settle, p.dispatch}
+	rules := []func(context.Context) error{p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.promote, p.settle, p.dispatch}
 	for _, rule := range rules {
 		if err := rule(ctx); err != nil {
 			return err
@@ -161,6 +161,15 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 		return nil
 	}
 	return p.again(ctx, queries.DirtyAddParams{Runs: p.whole, Steps: make([]int32, len(p.whole))})
+}
+
+// promote moves steps that wait for nothing and were not moved by the end of a need: those that are decided at birth.
+func (p *pass) promote(ctx context.Context) error {
+	edges := make(map[node]*tally, len(p.steps))
+	for i, step := range p.steps {
+		edges[node{p.runs[i], step}] = &tally{}
+	}
+	return p.needs(ctx, edges)
 }
 
 // dispatch gives River jobs to steps that may start and have none: available ones, those whose time to be tried again

@@ -22,6 +22,15 @@ func isLoopback(address string) (bool, error) {
 	return err == nil && ip.IsLoopback(), nil
 }
 
+// OnLoopback reports whether only this machine can connect to an address, host:port; "" is the default one.
+func OnLoopback(address string) bool {
+	if address == "" {
+		address = DefaultListen
+	}
+	loopback, err := isLoopback(address)
+	return err == nil && loopback
+}
+
 // listen opens the address. Everything that commonly goes wrong is an [Error] with what to do about it.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig

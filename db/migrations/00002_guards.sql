@@ -105,7 +105,11 @@ create trigger step_transition_is_legal before update of state on weir.steps for
   execute function weir.refuse_transition('step');
 comment on trigger step_transition_is_legal on weir.steps is 'A step moves only as weir.legal_transitions says, whoever moves it. Final is final.';
 create trigger step_attempt_grows_by_one_on_the_way_to_running before update of attempt, state on weir.steps for each row
-  when (new.attempt <> old.attempt + case when new.state = 'running' and old.state <> 'running' then 1 else 0 end)
+  when (case
+    when new.state = 'running' and old.state in ('available', 'retrying') then new.attempt <> old.attempt + 1
+    when new.state = 'running' and old.state <> 'running' then false -- step_transition_is_legal says it better
+    else new.attempt <> old.attempt
+  end)
   execute function weir.refuse('attempt changes only on the way to running, and then by exactly one', 'attempt is the fence that keeps a worker of the past out. Leave it alone; to have a step done again, set its state to retrying.');
 comment on trigger step_attempt_grows_by_one_on_the_way_to_running on weir.steps is 'attempt counts claims and is the fence: each claim raises it by one, and nothing else changes it.';
 create trigger step_claim_changes_only_on_the_way_to_running before update of worker_id, claimed_at on weir.steps for each row
@@ -120,13 +124,13 @@ create trigger step_times_stay_in_the_same_state before update of started_at, de
   execute function weir.refuse('started_at, deadline_at and finished_at stay as they are while the state does', 'They are facts about how the step came into its state. Leave them out of the SET list.');
 comment on trigger step_times_stay_in_the_same_state on weir.steps is 'Times are facts about how a step came into its state. The one exception: a remote worker confirms a claim, which starts the attempt.';
 create trigger step_final_keeps_everything before update of cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, timeout, grace, stall_after, report, queue, retry on weir.steps for each row
-  when (old.state >= 'succeeded'
+  when (old.state >= 'succeeded' and new.state = old.state
     and (old.cause, old.failures, old.has_output, old.allow_failure, old.priority, old.run_if, old.max_attempts, old.last_outcome, old.run_after, old.cancel_requested_at, old.cancel_requested_by, old.cancel_reason, old.timeout, old.grace, old.stall_after, old.report, old.queue, old.retry)
       is distinct from (new.cause, new.failures, new.has_output, new.allow_failure, new.priority, new.run_if, new.max_attempts, new.last_outcome, new.run_after, new.cancel_requested_at, new.cancel_requested_by, new.cancel_reason, new.timeout, new.grace, new.stall_after, new.report, new.queue, new.retry))
   execute function weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, do it in a new run: rerun this one, or submit its plan again.');
 comment on trigger step_final_keeps_everything on weir.steps is 'A step that has ended says for ever how it ended. Only settled and the counts of needs are still written.';
 create trigger step_settled_stays_settled before update of settled on weir.steps for each row
-  when (old.settled and not new.settled)
+  when (old.settled and not new.settled and new.state = old.state)
   execute function weir.refuse('a settled step stays settled', 'Its end has been counted into its dependants and its run; counting it twice would let them start too early.');
 comment on trigger step_settled_stays_settled on weir.steps is 'The end of a step is counted once.';
 create trigger step_identity_never_changes before update of run_id, step, key, kind, runs_on, created_at, reused_from on weir.steps for each row
@@ -167,7 +171,7 @@ create trigger run_finished_at_stays_in_the_same_state before update of finished
   execute function weir.refuse('finished_at stays as it is while the state does', 'It is a fact about how the run came into its state. Leave it out of the SET list.');
 comment on trigger run_finished_at_stays_in_the_same_state on weir.runs is 'When a run ended is set by its end.';
 create trigger run_final_keeps_everything before update of cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason on weir.runs for each row
-  when (old.state in ('succeeded', 'failed', 'cancelled')
+  when (old.state in ('succeeded', 'failed', 'cancelled') and new.state = old.state
     and (old.cause, old.max_parallel, old.steps_total, old.steps_open, old.steps_failed, old.start_at, old.deadline_at, old.cancel_requested_at, old.cancel_requested_by, old.cancel_reason)
       is distinct from (new.cause, new.max_parallel, new.steps_total, new.steps_open, new.steps_failed, new.start_at, new.deadline_at, new.cancel_requested_at, new.cancel_requested_by, new.cancel_reason))
   execute function weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');

@@ -99,7 +99,7 @@ with asked as materialized (
     s.needs_allowed + a.allowed as needs_allowed, s.needs_neutral + a.neutral as needs_neutral
   from asked a
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
-  where s.state = 'pending'
+  where s.state = 'pending' and (a.ended > 0 or s.needs_open = 0)
   order by s.run_id, s.step
   for no key update of s
 ), judged as materialized (

@@ -82,11 +82,14 @@ with a_run as materialized (
   select
     s.run_id, s.step, s.key, s.kind, s.queue, s.priority, s.run_if, s.allow_failure, s.needs_total, s.needs_total, s.dependants, s.max_attempts,
     nullif(s.timeout_ms, 0) * interval '1 millisecond', s.grace_ms * interval '1 millisecond', nullif(s.stall_ms, 0) * interval '1 millisecond',
-    nullif(s.retry, 'null'), case when s.needs_total = 0 then 'available' else 'pending' end::weir.step_state,
-    case when s.needs_total = 0 then nextval('weir.river_job_id_seq') end
+    nullif(s.retry, 'null'), case when s.needs_total = 0 and s.run_if <> 'any_failed' then 'available' else 'pending' end::weir.step_state,
+    case when s.needs_total = 0 and s.run_if <> 'any_failed' then nextval('weir.river_job_id_seq') end
   from a_step s
   join a_new_run r on r.id = s.run_id
-  returning run_id, step, kind, queue, priority, river_job_id
+  returning run_id, step, state, needs_open, kind, queue, priority, river_job_id
+), a_hint as (
+  insert into weir.dirty (shard, run_id, step)
+  select weir.shard_of(run_id), run_id, step from a_new_step where state = 'pending' and needs_open = 0
 ), a_new_job as (
   insert into weir.river_job (id, args, kind, queue, priority, max_attempts)
   select river_job_id, jsonb_build_object('run', run_id, 'step', step), kind, queue, priority, 1 from a_new_step where river_job_id is not null
@@ -141,7 +144,8 @@ type RunSubmitParams struct {
 }
 
 // One statement, whatever is submitted: runs that are new, and only of those the steps, the River jobs of the steps
-// that can start at once, the edges and the payloads. Answers the runs that are new.
+// that can start at once, the edges and the payloads. A step that is decided at birth all the same (any_failed without
+// needs) is left to reconcile. Answers the runs that are new.
 func (q *Queries) RunSubmit(ctx context.Context, arg RunSubmitParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runSubmit,
 		arg.RunIds,

@@ -1,0 +1,103 @@
+package lifecycle
+
+import (
+	"crypto/sha256"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+)
+
+func keyed(p string, key string) Submission {
+	digest := sha256.Sum256([]byte(p))
+	return Submission{Plan: planOf(step("a")), Actor: "local", Scope: "local", IdempotencyKey: key, Digest: digest[:]}
+}
+
+func TestSubmitWithAKeyIsOneRun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const clients = 10
+	ids, replays := make([]uuid.UUID, clients), make([]bool, clients)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			s, err := b.Submit(t.Context(), keyed("plan", "k"))
+			if err == nil {
+				ids[i], replays[i] = s.ID, s.Replayed
+			}
+		})
+	}
+	wg.Wait()
+	fresh := 0
+	for i := range clients {
+		require.Equal(t, ids[0], ids[i])
+		require.NotEqual(t, uuid.Nil, ids[i])
+		if !replays[i] {
+			fresh++
+		}
+	}
+	require.Equal(t, 1, fresh)
+	require.Equal(t, 1, scan[int](b, `select count(*)::int from weir.runs`))
+	_, err := b.Submit(t.Context(), keyed("another plan", "k"))
+	var refused *Error
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, CodeIdempotencyConflict, refused.Code)
+}
+
+// W3: a submit whose commit was not answered is repeated with the id that it had.
+func TestSubmitRepeatedIsOneRun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id, err := uuid.NewV7()
+	require.NoError(t, err)
+	for range 2 {
+		s, err := b.Submit(t.Context(), Submission{ID: id, Plan: planOf(step("a")), Actor: "local"})
+		require.NoError(t, err)
+		require.Equal(t, id, s.ID)
+	}
+	require.Equal(t, 1, scan[int](b, `select count(*)::int from weir.runs`))
+	require.Equal(t, 1, scan[int](b, `select count(*)::int from weir.river_job`))
+}
+
+func TestSubmitManyIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.Submit(t.Context(), keyed("plan", "taken"))
+	require.NoError(t, err)
+	_, err = b.SubmitMany(t.Context(), []Submission{keyed("a", "free"), keyed("other", "taken")})
+	require.Error(t, err)
+	require.Equal(t, 1, scan[int](b, `select count(*)::int from weir.runs`))
+	many := make([]Submission, 1500)
+	for i := range many {
+		many[i] = Submission{Plan: planOf(step("a"), step("b", "a")), Actor: "local"}
+	}
+	out, err := b.SubmitMany(t.Context(), many)
+	require.NoError(t, err)
+	require.Len(t, out, 1500)
+	require.Equal(t, 1501, scan[int](b, `select count(*)::int from weir.runs`))
+	require.Equal(t, 1501, scan[int](b, `select count(*)::int from weir.river_job`), "roots are dispatched, dependants are not")
+}
+
+func TestSubmitTx(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`create table invoice (id int)`)
+	tx, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	gone, err := SubmitTx(t.Context(), tx, planOf(step("a")))
+	require.NoError(t, err)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Zero(t, scan[int](b, `select count(*)::int from weir.runs where id = $1`, gone))
+
+	tx, err = b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `insert into invoice values (1)`)
+	require.NoError(t, err)
+	run, err := SubmitTx(t.Context(), tx, planOf(step("a")), WithActor("token:shop"))
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Equal(t, "token:shop", scan[string](b, `select created_by from weir.runs where id = $1`, run))
+	b.finish(b.start(run, 1), OutcomeSucceeded)
+	require.Equal(t, RunSucceeded, b.runState(run))
+}
