@@ -40,6 +40,7 @@ type Engine struct {
 	dirty    chan struct{}
 	soon     *alarm
 	pauses   *pauses
+	known    kindCache
 
 	submits  *group[Submission, Submitted]
 	starts   *group[StartRequest, StartAnswer]

@@ -16,6 +16,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.reconcile(ctx) })
 	g.Go(func() error { return e.ticks(ctx) })
+	g.Go(func() error { return e.everySecond(ctx, "expire what nobody ends", e.expireOnce) })
+	g.Go(func() error { return e.everySecond(ctx, "sweep", e.sweepOnce) })
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}
@@ -61,6 +63,24 @@ func (e *Engine) ticks(ctx context.Context) error {
 			poll.next()
 			e.tick(ctx, "dispatch what is due", e.dueOnce)
 			e.tick(ctx, "go on with cancellations", e.cancellingOnce)
+		}
+	}
+}
+
+// everySecond does something every second, however often hints are looked for: the pulse may have no gap. Where
+// polling is off, it is never done.
+func (e *Engine) everySecond(ctx context.Context, what string, do func(context.Context) error) error {
+	if e.cfg.PollInterval < 0 {
+		return nil
+	}
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			e.tick(ctx, what, do)
 		}
 	}
 }

@@ -34,3 +34,50 @@ select id, run_id, step, alive::boolean as alive from stuck;
 update weir.river_job
 set state = 'discarded', finalized_at = clock_timestamp()
 where id = any (@ids::bigint[]) and state = 'running';
+
+-- name: RiverInterfered :many
+-- Dispatched steps of these runs whose River job has ended, was cancelled or is not there any more.
+select s.run_id, s.step, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
+from weir.steps s
+left join weir.river_job j on j.id = s.river_job_id
+where s.run_id = any (@ids::uuid[]) and s.state in ('available', 'retrying') and s.river_job_id is not null
+  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+order by s.run_id, s.step;
+
+-- name: RiverTakeBack :many
+-- Takes the dispatch of steps back, and has reconcile make another one.
+with held as materialized (
+  select s.run_id, s.step
+  from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+  where s.state in ('available', 'retrying')
+  order by s.run_id, s.step
+  for no key update of s
+), cleared as (
+  update weir.steps s set river_job_id = null from held h where s.run_id = h.run_id and s.step = h.step returning s.run_id, s.step
+), hinted as (
+  insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared
+)
+select run_id, step from cleared;
+
+-- name: RiverCancel :many
+-- Cancels steps because somebody cancelled or deleted their River jobs.
+with held as materialized (
+  select s.run_id, s.step, a.code, a.message
+  from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token, unnest(@codes::text[]) as code, unnest(@messages::text[]) as message) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+  where s.state in ('available', 'retrying')
+  order by s.run_id, s.step
+  for no key update of s
+), cancelled as (
+  update weir.steps s
+  set state = 'cancelled', cause = 'cancel_requested', finished_at = clock_timestamp(), river_job_id = null
+  from held h
+  where s.run_id = h.run_id and s.step = h.step
+  returning s.run_id, s.step, s.attempt, h.code, h.message
+), told as (
+  insert into weir.outputs (run_id, step, attempt, error_code, error_message, error_retryable)
+  select run_id, step, attempt, code, message, true from cancelled
+  on conflict do nothing
+)
+select run_id, step from cancelled;

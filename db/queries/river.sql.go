@@ -11,6 +11,68 @@ import (
 	"github.com/google/uuid"
 )
 
+const riverCancel = `-- name: RiverCancel :many
+with held as materialized (
+  select s.run_id, s.step, a.code, a.message
+  from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::bigint[]) as token, unnest($4::text[]) as code, unnest($5::text[]) as message) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+  where s.state in ('available', 'retrying')
+  order by s.run_id, s.step
+  for no key update of s
+), cancelled as (
+  update weir.steps s
+  set state = 'cancelled', cause = 'cancel_requested', finished_at = clock_timestamp(), river_job_id = null
+  from held h
+  where s.run_id = h.run_id and s.step = h.step
+  returning s.run_id, s.step, s.attempt, h.code, h.message
+), told as (
+  insert into weir.outputs (run_id, step, attempt, error_code, error_message, error_retryable)
+  select run_id, step, attempt, code, message, true from cancelled
+  on conflict do nothing
+)
+select run_id, step from cancelled
+`
+
+type RiverCancelParams struct {
+	Runs     []uuid.UUID
+	Steps    []int32
+	Tokens   []int64
+	Codes    []string
+	Messages []string
+}
+
+type RiverCancelRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+// Cancels steps because somebody cancelled or deleted their River jobs.
+func (q *Queries) RiverCancel(ctx context.Context, arg RiverCancelParams) ([]RiverCancelRow, error) {
+	rows, err := q.db.Query(ctx, riverCancel,
+		arg.Runs,
+		arg.Steps,
+		arg.Tokens,
+		arg.Codes,
+		arg.Messages,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RiverCancelRow
+	for rows.Next() {
+		var i RiverCancelRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const riverDiscard = `-- name: RiverDiscard :exec
 update weir.river_job
 set state = 'discarded', finalized_at = clock_timestamp()
@@ -21,6 +83,48 @@ where id = any ($1::bigint[]) and state = 'running'
 func (q *Queries) RiverDiscard(ctx context.Context, ids []int64) error {
 	_, err := q.db.Exec(ctx, riverDiscard, ids)
 	return err
+}
+
+const riverInterfered = `-- name: RiverInterfered :many
+select s.run_id, s.step, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
+from weir.steps s
+left join weir.river_job j on j.id = s.river_job_id
+where s.run_id = any ($1::uuid[]) and s.state in ('available', 'retrying') and s.river_job_id is not null
+  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+order by s.run_id, s.step
+`
+
+type RiverInterferedRow struct {
+	RunID      uuid.UUID
+	Step       int32
+	Token      int64
+	RiverState string
+}
+
+// Dispatched steps of these runs whose River job has ended, was cancelled or is not there any more.
+func (q *Queries) RiverInterfered(ctx context.Context, ids []uuid.UUID) ([]RiverInterferedRow, error) {
+	rows, err := q.db.Query(ctx, riverInterfered, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RiverInterferedRow
+	for rows.Next() {
+		var i RiverInterferedRow
+		if err := rows.Scan(
+			&i.RunID,
+			&i.Step,
+			&i.Token,
+			&i.RiverState,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const riverStuck = `-- name: RiverStuck :many
@@ -77,6 +181,54 @@ func (q *Queries) RiverStuck(ctx context.Context) ([]RiverStuckRow, error) {
 			&i.Step,
 			&i.Alive,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const riverTakeBack = `-- name: RiverTakeBack :many
+with held as materialized (
+  select s.run_id, s.step
+  from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::bigint[]) as token) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+  where s.state in ('available', 'retrying')
+  order by s.run_id, s.step
+  for no key update of s
+), cleared as (
+  update weir.steps s set river_job_id = null from held h where s.run_id = h.run_id and s.step = h.step returning s.run_id, s.step
+), hinted as (
+  insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared
+)
+select run_id, step from cleared
+`
+
+type RiverTakeBackParams struct {
+	Runs   []uuid.UUID
+	Steps  []int32
+	Tokens []int64
+}
+
+type RiverTakeBackRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+// Takes the dispatch of steps back, and has reconcile make another one.
+func (q *Queries) RiverTakeBack(ctx context.Context, arg RiverTakeBackParams) ([]RiverTakeBackRow, error) {
+	rows, err := q.db.Query(ctx, riverTakeBack, arg.Runs, arg.Steps, arg.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RiverTakeBackRow
+	for rows.Next() {
+		var i RiverTakeBackRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -39,7 +39,7 @@ where w.id = dead.id
 returning w.id, w.name, w.seen_at;
 
 -- name: WorkerDead :many
--- Workers that hold running steps and are gone for a lease, or have no row. Hops from worker to worker along
+-- Workers that hold running steps and are gone, because they left or their lease ran out, or have no row. Hops from worker to worker along
 -- steps_running, so that it costs as much as there are workers.
 with recursive holder as (
   (select s.worker_id from weir.steps s where s.state = 'running' order by s.worker_id limit 1)
@@ -52,7 +52,7 @@ select h.worker_id::uuid as worker_id
 from holder h
 left join weir.workers w on w.id = h.worker_id
 join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - sqlc.arg('lease_ms')::bigint * interval '1 millisecond'
-where h.worker_id is not null and (w.id is null or w.gone_at is not null and w.lease_until < clock_timestamp());
+where h.worker_id is not null and (w.id is null or w.gone_at is not null);
 
 -- name: WorkerLockDead :one
 -- Locks the row of a worker that is gone, and says whether it still is. One without a row is.

@@ -25,10 +25,10 @@ select h.worker_id::uuid as worker_id
 from holder h
 left join weir.workers w on w.id = h.worker_id
 join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - $1::bigint * interval '1 millisecond'
-where h.worker_id is not null and (w.id is null or w.gone_at is not null and w.lease_until < clock_timestamp())
+where h.worker_id is not null and (w.id is null or w.gone_at is not null)
 `
 
-// Workers that hold running steps and are gone for a lease, or have no row. Hops from worker to worker along
+// Workers that hold running steps and are gone, because they left or their lease ran out, or have no row. Hops from worker to worker along
 // steps_running, so that it costs as much as there are workers.
 func (q *Queries) WorkerDead(ctx context.Context, leaseMs int64) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, workerDead, leaseMs)

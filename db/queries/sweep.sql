@@ -1,0 +1,139 @@
+-- name: SweepRuns :many
+-- Open runs, the newest first, from a place on.
+select id, created_at, steps_total from weir.runs
+where state = @state and (created_at, id) < (@created_before::timestamptz, @before::uuid)
+order by created_at desc, id desc
+limit @most;
+
+-- name: RunMiscounted :many
+-- Runs whose counts are not what their settled steps say.
+select r.id
+from weir.runs r
+cross join lateral (
+  select count(*) filter (where not s.settled) as steps_open,
+    count(*) filter (where s.settled and not s.allow_failure and (s.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or s.state = 'skipped' and s.cause = 'upstream_failed')) as steps_failed
+  from weir.steps s
+  where s.run_id = r.id
+) c
+where r.id = any (@ids::uuid[]) and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
+
+-- name: RunLock :many
+select id from weir.runs where id = any (@ids::uuid[]) and state in ('running', 'paused') order by id for no key update;
+
+-- name: RunRecount :execrows
+-- Of runs that were locked by a statement before: who settles a step of one counts it into the row after this.
+update weir.runs r
+set steps_open = c.steps_open, steps_failed = c.steps_failed
+from (
+  select s.run_id, count(*) filter (where not s.settled) as steps_open,
+    count(*) filter (where s.settled and not s.allow_failure and (s.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or s.state = 'skipped' and s.cause = 'upstream_failed')) as steps_failed
+  from weir.steps s
+  where s.run_id = any (@ids::uuid[])
+  group by s.run_id
+) c
+where r.id = c.run_id and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
+
+-- name: NeedsMiscounted :many
+-- Pending steps whose counts of needs are not what the settled ones say.
+select s.run_id, s.step
+from weir.steps s
+join (
+  select n.run_id, n.step,
+    count(*) filter (where not e.ended) as needs_open,
+    count(*) filter (where e.ended and e.failed and not u.allow_failure) as needs_failed,
+    count(*) filter (where e.ended and e.failed and u.allow_failure) as needs_allowed,
+    count(*) filter (where e.ended and u.state = 'skipped' and u.cause <> 'upstream_failed') as needs_neutral
+  from weir.needs n
+  join weir.steps u on u.run_id = n.run_id and u.step = n.need
+  cross join lateral (
+    select u.settled or n.counted as ended, u.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or u.state = 'skipped' and u.cause = 'upstream_failed' as failed
+  ) e
+  where n.run_id = any (@ids::uuid[])
+  group by n.run_id, n.step
+) c on c.run_id = s.run_id and c.step = s.step
+where s.run_id = any (@ids::uuid[]) and s.state = 'pending'
+  and (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
+order by s.run_id, s.step;
+
+-- name: PendingLock :many
+select s.run_id, s.step
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+join weir.steps s on s.run_id = a.run_id and s.step = a.step
+where s.state = 'pending'
+order by s.run_id, s.step
+for no key update of s;
+
+-- name: NeedsRecount :execrows
+-- Of pending steps that were locked by a statement before: who settles a need of one counts it into the row after this.
+update weir.steps s
+set needs_open = c.needs_open, needs_failed = c.needs_failed, needs_allowed = c.needs_allowed, needs_neutral = c.needs_neutral
+from (
+  select n.run_id, n.step,
+    count(*) filter (where not e.ended) as needs_open,
+    count(*) filter (where e.ended and e.failed and not u.allow_failure) as needs_failed,
+    count(*) filter (where e.ended and e.failed and u.allow_failure) as needs_allowed,
+    count(*) filter (where e.ended and u.state = 'skipped' and u.cause <> 'upstream_failed') as needs_neutral
+  from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+  join weir.needs n on n.run_id = a.run_id and n.step = a.step
+  join weir.steps u on u.run_id = n.run_id and u.step = n.need
+  cross join lateral (
+    select u.settled or n.counted as ended, u.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or u.state = 'skipped' and u.cause = 'upstream_failed' as failed
+  ) e
+  group by n.run_id, n.step
+) c
+where s.run_id = c.run_id and s.step = c.step and s.state = 'pending';
+
+-- name: PendingDecided :many
+-- Pending steps whose needs say what becomes of them, of runs that reconcile has no hint about.
+select s.run_id, s.step
+from weir.runs r
+join weir.steps s on s.run_id = r.id
+where r.id = any (@ids::uuid[]) and r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
+  and s.state = 'pending' and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
+  and s.run_id not in (select d.run_id from weir.dirty d)
+order by s.run_id, s.step;
+
+-- name: DirtyForgotten :many
+-- Writes the hints that should be there and are not: one snapshot shows what is to be done together with its hint, or
+-- neither.
+with missing as materialized (
+  select s.run_id, s.step,
+    case
+      when s.state >= 'succeeded' then 'it has ended and is not settled'
+      when s.cancel_requested_at is not null then 'its cancellation does not go on'
+      else 'it may start and is not dispatched'
+    end as why
+  from weir.runs r
+  join weir.steps s on s.run_id = r.id
+  left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
+  where r.id = any (@ids::uuid[]) and r.state in ('running', 'paused') and not s.settled and (
+    s.state >= 'succeeded'
+    or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
+    or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
+      and (s.state = 'available' or s.state = 'retrying' and s.run_after < clock_timestamp() - interval '10 seconds')
+  )
+  union all
+  select r.id, null, case when r.steps_open = 0 then 'all of its steps have ended and it has not' else 'its cancellation does not go on' end
+  from weir.runs r
+  where r.id = any (@ids::uuid[]) and (
+    r.steps_open = 0 and (r.state = 'running' or r.state = 'paused' and r.cancel_requested_at is not null)
+    or r.state in ('running', 'paused') and r.cancel_requested_at is not null and exists (
+      select from weir.steps s
+      left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
+      where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') or s.state = 'running' and o.attempt is null)
+    )
+  )
+), hinted as (
+  insert into weir.dirty (shard, run_id, step)
+  select weir.shard_of(m.run_id), m.run_id, m.step from missing m
+  where m.run_id not in (select d.run_id from weir.dirty d)
+  returning run_id, step
+)
+select m.run_id::uuid as run_id, coalesce(m.step, 0)::int as step, m.why::text as why
+from hinted h
+join missing m on m.run_id = h.run_id and m.step is not distinct from h.step;
+
+-- name: HeardOver :exec
+-- Forgets the signs of life of attempts that are over.
+delete from weir.heard h
+where not exists (select from weir.steps s where s.run_id = h.run_id and s.step = h.step and s.attempt = h.attempt and s.state = 'running');

@@ -1,0 +1,84 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/weirqueue/weir/db/queries"
+)
+
+// Bounds of the sweep.
+const (
+	sweepEvery = time.Minute
+	sweepRuns  = 500    // runs that are looked at in one go
+	sweepSteps = 20_000 // steps of them, about: one run may have more
+)
+
+// sweepOnce sweeps if that was not done within the last minute by any replica.
+func (e *Engine) sweepOnce(ctx context.Context) error {
+	mine, err := e.q.PulseSweep(ctx, sweepEvery.Milliseconds())
+	if err != nil || !mine {
+		return mapError(err)
+	}
+	return mapError(e.sweep(ctx))
+}
+
+// sweep goes through every open run, recounts from its settled steps, and repairs what a person, River's UI or a bug
+// has left wrong, so that within a minute each step says what happened and moves on. What has a dirty row is left to
+// reconcile. Each repair is logged and told to the observer.
+func (e *Engine) sweep(ctx context.Context) error {
+	err := e.q.HeardOver(ctx)
+	for _, state := range []RunState{RunRunning, RunPaused} {
+		err = errors.Join(err, e.sweepState(ctx, state))
+	}
+	return err
+}
+
+// sweepState goes through the runs of one state, the newest first.
+func (e *Engine) sweepState(ctx context.Context, state RunState) error {
+	p := queries.SweepRunsParams{
+		State: queries.WeirRunState(state), CreatedBefore: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Before: uuid.Max, Most: sweepRuns,
+	}
+	for {
+		rows, err := e.q.SweepRuns(ctx, p)
+		if err != nil {
+			return fmt.Errorf("list the %s runs: %w", state, err)
+		}
+		var ids []uuid.UUID
+		steps := int32(0)
+		for i, r := range rows {
+			ids = append(ids, r.ID)
+			steps += r.StepsTotal
+			if i < len(rows)-1 && steps+rows[i+1].StepsTotal <= sweepSteps {
+				continue
+			}
+			if err := e.sweepBatch(ctx, ids); err != nil {
+				return fmt.Errorf("sweep %d %s runs: %w", len(ids), state, err)
+			}
+			ids, steps = nil, 0
+		}
+		if len(rows) < sweepRuns {
+			return nil
+		}
+		last := rows[len(rows)-1]
+		p.CreatedBefore, p.Before = last.CreatedAt, last.ID
+	}
+}
+
+// sweepBatch repairs some runs. A part that fails keeps no other from its work.
+func (e *Engine) sweepBatch(ctx context.Context, ids []uuid.UUID) error {
+	return errors.Join(e.repairRiver(ctx, ids), e.repairNeeds(ctx, ids), e.repairRuns(ctx, ids), e.repairHints(ctx, ids))
+}
+
+// repaired tells of repairs of one kind, and has reconcile look at what they touched.
+func (e *Engine) repaired(repair string, n int) {
+	if n == 0 {
+		return
+	}
+	e.observe(func(o Observer) { o.Repaired(repair, n) })
+	e.nudge()
+}
