@@ -139,15 +139,15 @@ func (w *worker) register(ctx context.Context) error {
 		name = host
 	}
 	return retry(ctx, func() error {
-		if err := w.engine.KindsRegister(ctx, kinds); err != nil {
-			return fmt.Errorf("register the kinds: %w", err)
-		}
 		err := w.engine.WorkerRegister(ctx, lifecycle.Worker{
 			ID: w.id, Name: name, Host: host, PID: os.Getpid(), Build: w.cfg.Build.String(), Schema: migrations.Latest(),
 			Kinds: names, Queues: queues,
 		})
 		if err != nil {
 			return fmt.Errorf("register the worker: %w", err)
+		}
+		if err := w.engine.KindsRegister(ctx, kinds); err != nil { // the build that registers them is the worker's
+			return fmt.Errorf("register the kinds: %w", err)
 		}
 		return nil
 	})
