@@ -136,6 +136,7 @@ begin
   new.cause := 'manual';
   if new.state >= 'succeeded' then
     new.finished_at := coalesce(new.finished_at, clock_timestamp());
+    new.settled := false;
   end if;
   if new.state <> 'running' then
     new.river_job_id := null;
@@ -151,7 +152,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION weir.mark_step_moved_by_hand() IS 'Gives a step that somebody moves without saying who they are (no weir.actor) the cause manual, and what is easily forgotten: finished_at, run_after, no dispatch token, nothing to wait for. Wakes reconcile.';
+COMMENT ON FUNCTION weir.mark_step_moved_by_hand() IS 'Gives a step that somebody moves without saying who they are (no weir.actor) the cause manual, and what is easily forgotten: finished_at, run_after, no dispatch token, nothing to wait for, not settled. Wakes reconcile.';
 
 CREATE FUNCTION weir.record_runs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER

@@ -58,6 +58,7 @@ begin
   new.cause := 'manual';
   if new.state >= 'succeeded' then
     new.finished_at := coalesce(new.finished_at, clock_timestamp());
+    new.settled := false;
   end if;
   if new.state <> 'running' then
     new.river_job_id := null;
@@ -73,7 +74,7 @@ begin
 end
 $$;
 -- +goose StatementEnd
-comment on function weir.mark_step_moved_by_hand() is 'Gives a step that somebody moves without saying who they are (no weir.actor) the cause manual, and what is easily forgotten: finished_at, run_after, no dispatch token, nothing to wait for. Wakes reconcile.';
+comment on function weir.mark_step_moved_by_hand() is 'Gives a step that somebody moves without saying who they are (no weir.actor) the cause manual, and what is easily forgotten: finished_at, run_after, no dispatch token, nothing to wait for, not settled. Wakes reconcile.';
 -- +goose StatementBegin
 create function weir.mark_run_moved_by_hand() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
