@@ -344,7 +344,7 @@ COMMENT ON COLUMN weir.dirty.id IS 'Names the row for its deletion; no high-wate
 
 COMMENT ON COLUMN weir.dirty.shard IS 'Which advisory lock guards the run: weir.shard_of(run_id).';
 
-COMMENT ON COLUMN weir.dirty.run_id IS 'The run.';
+COMMENT ON COLUMN weir.dirty.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.dirty.step IS 'The step''s ordinal; null: the run itself.';
 
@@ -385,7 +385,7 @@ WITH (fillfactor='70');
 
 COMMENT ON TABLE weir.heard IS 'The last sign of life (a log line, a word of progress) of steps that have a stall_after, by the clock of this database. Others have no row.';
 
-COMMENT ON COLUMN weir.heard.run_id IS 'The run.';
+COMMENT ON COLUMN weir.heard.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.heard.step IS 'The step''s ordinal.';
 
@@ -504,7 +504,7 @@ CREATE TABLE weir.logs (
 
 COMMENT ON TABLE weir.logs IS 'What attempts wrote: standard output and error of commands, and the log of handlers. Sending a line twice stores it once.';
 
-COMMENT ON COLUMN weir.logs.run_id IS 'The run.';
+COMMENT ON COLUMN weir.logs.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.logs.step IS 'The step''s ordinal.';
 
@@ -561,7 +561,7 @@ CREATE TABLE weir.outputs (
 
 COMMENT ON TABLE weir.outputs IS 'What attempts left behind: an output, the reason why it could not be kept, or an error. One row per attempt that had anything to say.';
 
-COMMENT ON COLUMN weir.outputs.run_id IS 'The run.';
+COMMENT ON COLUMN weir.outputs.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.outputs.step IS 'The step''s ordinal.';
 
@@ -990,7 +990,7 @@ WITH (fillfactor='70');
 
 COMMENT ON TABLE weir.progress IS 'How far running steps say they are: the last word of each.';
 
-COMMENT ON COLUMN weir.progress.run_id IS 'The run.';
+COMMENT ON COLUMN weir.progress.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.progress.step IS 'The step''s ordinal.';
 
@@ -1035,7 +1035,7 @@ CREATE TABLE weir.quarantine (
 
 COMMENT ON TABLE weir.quarantine IS 'Runs that reconcile failed on: set aside so that they stop nobody else, tried again at retry_at, and removed when that works.';
 
-COMMENT ON COLUMN weir.quarantine.run_id IS 'The run.';
+COMMENT ON COLUMN weir.quarantine.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.quarantine.error IS 'What went wrong, the last time.';
 
@@ -1133,11 +1133,11 @@ CREATE TABLE weir.run_inputs (
 
 COMMENT ON TABLE weir.run_inputs IS 'What runs were given as input; no row: {}. Off the hot path: no transition carries it along.';
 
-COMMENT ON COLUMN weir.run_inputs.run_id IS 'The run.';
+COMMENT ON COLUMN weir.run_inputs.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.run_inputs.input IS 'Its input, an object.';
 
-COMMENT ON CONSTRAINT run_input_is_an_object ON weir.run_inputs IS 'Input is an object.';
+COMMENT ON CONSTRAINT run_input_is_an_object ON weir.run_inputs IS 'Members are set by name (--input k=v), so it has to have names.';
 
 CREATE TABLE weir.stops (
     run_id uuid NOT NULL,
@@ -1152,7 +1152,7 @@ CREATE TABLE weir.stops (
 
 COMMENT ON TABLE weir.stops IS 'Running attempts that their worker is asked to end. It is notified (weir_stop) and reads this every second; what it then reports is true and wins. A row goes when the attempt has ended.';
 
-COMMENT ON COLUMN weir.stops.run_id IS 'The run.';
+COMMENT ON COLUMN weir.stops.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.stops.step IS 'The step''s ordinal.';
 
@@ -1257,7 +1257,7 @@ CREATE VIEW weir.running AS
 
 COMMENT ON VIEW weir.running IS 'One row for each step that a worker holds now. Found through an index of running steps: it costs nothing that others have finished.';
 
-COMMENT ON COLUMN weir.running.run_id IS 'The run.';
+COMMENT ON COLUMN weir.running.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.running.name IS 'The name of its plan.';
 
@@ -1323,13 +1323,13 @@ CREATE TABLE weir.step_inputs (
 
 COMMENT ON TABLE weir.step_inputs IS 'What steps were given as `with`, expressions not evaluated; no row: {}.';
 
-COMMENT ON COLUMN weir.step_inputs.run_id IS 'The run.';
+COMMENT ON COLUMN weir.step_inputs.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.step_inputs.step IS 'The step''s ordinal.';
 
 COMMENT ON COLUMN weir.step_inputs."with" IS 'Its `with`, an object.';
 
-COMMENT ON CONSTRAINT step_with_is_an_object ON weir.step_inputs IS '`with` is an object.';
+COMMENT ON CONSTRAINT step_with_is_an_object ON weir.step_inputs IS 'A kind reads its fields by name, so there have to be names.';
 
 CREATE TABLE weir.transitions (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -1355,7 +1355,7 @@ COMMENT ON COLUMN weir.transitions.id IS 'Order within the transaction.';
 
 COMMENT ON COLUMN weir.transitions.at IS 'When, by the clock of this database.';
 
-COMMENT ON COLUMN weir.transitions.run_id IS 'The run.';
+COMMENT ON COLUMN weir.transitions.run_id IS 'Which run: weir.runs.id.';
 
 COMMENT ON COLUMN weir.transitions.step IS 'The step''s ordinal; null: a transition of the run itself.';
 
@@ -1592,7 +1592,7 @@ UNION ALL
 
 COMMENT ON VIEW weir.stuck IS 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.';
 
-COMMENT ON COLUMN weir.stuck.run_id IS 'The run; null: this is about all of them.';
+COMMENT ON COLUMN weir.stuck.run_id IS 'Which run; null: this is about all of them.';
 
 COMMENT ON COLUMN weir.stuck.name IS 'The name of its plan.';
 
@@ -2006,7 +2006,7 @@ COMMENT ON VIEW weir.violations IS 'Empty, unless an invariant is broken: then e
 
 COMMENT ON COLUMN weir.violations.rule IS 'The rule that is broken, as a sentence.';
 
-COMMENT ON COLUMN weir.violations.run_id IS 'Where: the run.';
+COMMENT ON COLUMN weir.violations.run_id IS 'Where: weir.runs.id.';
 
 COMMENT ON COLUMN weir.violations.step IS 'Where: the step''s ordinal; null: the run itself.';
 
@@ -2206,7 +2206,7 @@ CREATE TRIGGER by_hand_is_manual BEFORE UPDATE OF state ON weir.steps FOR EACH R
 
 COMMENT ON TRIGGER by_hand_is_manual ON weir.steps IS 'Who changes a state in psql need not think of the rest: update weir.steps set state = ''cancelled'' where ... is enough, and the history says who it was.';
 
-CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
+CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (new.state = old.state) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
 
 COMMENT ON TRIGGER run_final_keeps_everything ON weir.runs IS 'A run that has ended says for ever how it ended.';
 
@@ -2239,11 +2239,12 @@ CREATE TRIGGER runs_are_not_truncated BEFORE TRUNCATE ON weir.runs FOR EACH STAT
 
 COMMENT ON TRIGGER runs_are_not_truncated ON weir.runs IS 'TRUNCATE would not ask which runs are open.';
 
-CREATE TRIGGER step_attempt_grows_by_one_on_the_way_to_running BEFORE UPDATE OF attempt, state ON weir.steps FOR EACH ROW WHEN ((new.attempt <> (old.attempt +
+CREATE TRIGGER step_attempt_grows_by_one_on_the_way_to_running BEFORE UPDATE OF attempt, state ON weir.steps FOR EACH ROW WHEN (
         CASE
-            WHEN ((new.state = 'running'::weir.step_state) AND (old.state <> 'running'::weir.step_state)) THEN 1
-            ELSE 0
-        END))) EXECUTE FUNCTION weir.refuse('attempt changes only on the way to running, and then by exactly one', 'attempt is the fence that keeps a worker of the past out. Leave it alone; to have a step done again, set its state to retrying.');
+            WHEN ((new.state = 'running'::weir.step_state) AND (old.state = ANY (ARRAY['available'::weir.step_state, 'retrying'::weir.step_state]))) THEN (new.attempt <> (old.attempt + 1))
+            WHEN ((new.state = 'running'::weir.step_state) AND (old.state <> 'running'::weir.step_state)) THEN false
+            ELSE (new.attempt <> old.attempt)
+        END) EXECUTE FUNCTION weir.refuse('attempt changes only on the way to running, and then by exactly one', 'attempt is the fence that keeps a worker of the past out. Leave it alone; to have a step done again, set its state to retrying.');
 
 COMMENT ON TRIGGER step_attempt_grows_by_one_on_the_way_to_running ON weir.steps IS 'attempt counts claims and is the fence: each claim raises it by one, and nothing else changes it.';
 
@@ -2251,7 +2252,7 @@ CREATE TRIGGER step_claim_changes_only_on_the_way_to_running BEFORE UPDATE OF wo
 
 COMMENT ON TRIGGER step_claim_changes_only_on_the_way_to_running ON weir.steps IS 'Nobody takes over an attempt: who claimed it, and when, is known until the next claim.';
 
-CREATE TRIGGER step_final_keeps_everything BEFORE UPDATE OF cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, timeout, grace, stall_after, report, queue, retry ON weir.steps FOR EACH ROW WHEN (((old.state >= 'succeeded'::weir.step_state) AND ((((((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.failures IS DISTINCT FROM new.failures)) OR (old.has_output IS DISTINCT FROM new.has_output)) OR (old.allow_failure IS DISTINCT FROM new.allow_failure)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.run_if IS DISTINCT FROM new.run_if)) OR (old.max_attempts IS DISTINCT FROM new.max_attempts)) OR (old.last_outcome IS DISTINCT FROM new.last_outcome)) OR (old.run_after IS DISTINCT FROM new.run_after)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.grace IS DISTINCT FROM new.grace)) OR (old.stall_after IS DISTINCT FROM new.stall_after)) OR (old.report IS DISTINCT FROM new.report)) OR (old.queue IS DISTINCT FROM new.queue)) OR (old.retry IS DISTINCT FROM new.retry)))) EXECUTE FUNCTION weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, do it in a new run: rerun this one, or submit its plan again.');
+CREATE TRIGGER step_final_keeps_everything BEFORE UPDATE OF cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, timeout, grace, stall_after, report, queue, retry ON weir.steps FOR EACH ROW WHEN (((old.state >= 'succeeded'::weir.step_state) AND (new.state = old.state) AND ((((((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.failures IS DISTINCT FROM new.failures)) OR (old.has_output IS DISTINCT FROM new.has_output)) OR (old.allow_failure IS DISTINCT FROM new.allow_failure)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.run_if IS DISTINCT FROM new.run_if)) OR (old.max_attempts IS DISTINCT FROM new.max_attempts)) OR (old.last_outcome IS DISTINCT FROM new.last_outcome)) OR (old.run_after IS DISTINCT FROM new.run_after)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.grace IS DISTINCT FROM new.grace)) OR (old.stall_after IS DISTINCT FROM new.stall_after)) OR (old.report IS DISTINCT FROM new.report)) OR (old.queue IS DISTINCT FROM new.queue)) OR (old.retry IS DISTINCT FROM new.retry)))) EXECUTE FUNCTION weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, do it in a new run: rerun this one, or submit its plan again.');
 
 COMMENT ON TRIGGER step_final_keeps_everything ON weir.steps IS 'A step that has ended says for ever how it ended. Only settled and the counts of needs are still written.';
 
@@ -2271,7 +2272,7 @@ CREATE TRIGGER step_open_is_not_deleted BEFORE DELETE ON weir.steps FOR EACH ROW
 
 COMMENT ON TRIGGER step_open_is_not_deleted ON weir.steps IS 'A worker may hold it, and others wait for it: it has to end first.';
 
-CREATE TRIGGER step_settled_stays_settled BEFORE UPDATE OF settled ON weir.steps FOR EACH ROW WHEN ((old.settled AND (NOT new.settled))) EXECUTE FUNCTION weir.refuse('a settled step stays settled', 'Its end has been counted into its dependants and its run; counting it twice would let them start too early.');
+CREATE TRIGGER step_settled_stays_settled BEFORE UPDATE OF settled ON weir.steps FOR EACH ROW WHEN ((old.settled AND (NOT new.settled) AND (new.state = old.state))) EXECUTE FUNCTION weir.refuse('a settled step stays settled', 'Its end has been counted into its dependants and its run; counting it twice would let them start too early.');
 
 COMMENT ON TRIGGER step_settled_stays_settled ON weir.steps IS 'The end of a step is counted once.';
 

@@ -329,10 +329,10 @@ create table weir.run_inputs (
   constraint run_input_is_an_object check (jsonb_typeof(input) = 'object')
 );
 comment on table weir.run_inputs is 'What runs were given as input; no row: {}. Off the hot path: no transition carries it along.';
-comment on column weir.run_inputs.run_id is 'The run.';
+comment on column weir.run_inputs.run_id is 'Which run: weir.runs.id.';
 comment on column weir.run_inputs.input is 'Its input, an object.';
 comment on constraint run_inputs_pkey on weir.run_inputs is 'A run has one input.';
-comment on constraint run_input_is_an_object on weir.run_inputs is 'Input is an object.';
+comment on constraint run_input_is_an_object on weir.run_inputs is 'Members are set by name (--input k=v), so it has to have names.';
 create table weir.step_inputs (
   run_id uuid not null,
   step int not null,
@@ -341,11 +341,11 @@ create table weir.step_inputs (
   constraint step_with_is_an_object check (jsonb_typeof("with") = 'object')
 );
 comment on table weir.step_inputs is 'What steps were given as `with`, expressions not evaluated; no row: {}.';
-comment on column weir.step_inputs.run_id is 'The run.';
+comment on column weir.step_inputs.run_id is 'Which run: weir.runs.id.';
 comment on column weir.step_inputs.step is 'The step''s ordinal.';
 comment on column weir.step_inputs."with" is 'Its `with`, an object.';
 comment on constraint step_inputs_pkey on weir.step_inputs is 'A step has one `with`.';
-comment on constraint step_with_is_an_object on weir.step_inputs is '`with` is an object.';
+comment on constraint step_with_is_an_object on weir.step_inputs is 'A kind reads its fields by name, so there have to be names.';
 create table weir.outputs (
   run_id uuid not null,
   step int not null,
@@ -362,7 +362,7 @@ create table weir.outputs (
   constraint output_error_is_whole check ((error_code is null) = (error_message is null))
 );
 comment on table weir.outputs is 'What attempts left behind: an output, the reason why it could not be kept, or an error. One row per attempt that had anything to say.';
-comment on column weir.outputs.run_id is 'The run.';
+comment on column weir.outputs.run_id is 'Which run: weir.runs.id.';
 comment on column weir.outputs.step is 'The step''s ordinal.';
 comment on column weir.outputs.attempt is 'The attempt that left it.';
 comment on column weir.outputs.output is 'The output of an attempt that succeeded.';
@@ -396,7 +396,7 @@ comment on table weir.transitions is 'History: one row for each change of state,
 comment on column weir.transitions.xid is 'The transaction that made the change.';
 comment on column weir.transitions.id is 'Order within the transaction.';
 comment on column weir.transitions.at is 'When, by the clock of this database.';
-comment on column weir.transitions.run_id is 'The run.';
+comment on column weir.transitions.run_id is 'Which run: weir.runs.id.';
 comment on column weir.transitions.step is 'The step''s ordinal; null: a transition of the run itself.';
 comment on column weir.transitions.attempt is 'The attempt that the step was in after the change; null for runs.';
 comment on column weir.transitions.from_state is 'The state that was left.';
@@ -421,7 +421,7 @@ create table weir.dirty (
 comment on table weir.dirty is 'What reconcile should look at: hints, at least once, written by the transaction that made the change. A row is deleted by the pass that served it, in the same transaction: nothing is dropped when a pass fails.';
 comment on column weir.dirty.id is 'Names the row for its deletion; no high-water mark is ever derived from it.';
 comment on column weir.dirty.shard is 'Which advisory lock guards the run: weir.shard_of(run_id).';
-comment on column weir.dirty.run_id is 'The run.';
+comment on column weir.dirty.run_id is 'Which run: weir.runs.id.';
 comment on column weir.dirty.step is 'The step''s ordinal; null: the run itself.';
 comment on column weir.dirty.at is 'When it was written: its age is how far reconcile is behind.';
 comment on constraint dirty_pkey on weir.dirty is 'Each hint is a row of its own; several for one step do no harm.';
@@ -480,7 +480,7 @@ create table weir.stops (
   constraint stops_pkey primary key (run_id, step, attempt)
 );
 comment on table weir.stops is 'Running attempts that their worker is asked to end. It is notified (weir_stop) and reads this every second; what it then reports is true and wins. A row goes when the attempt has ended.';
-comment on column weir.stops.run_id is 'The run.';
+comment on column weir.stops.run_id is 'Which run: weir.runs.id.';
 comment on column weir.stops.step is 'The step''s ordinal.';
 comment on column weir.stops.attempt is 'The attempt to end; a later one is not meant.';
 comment on column weir.stops.worker_id is 'Who is to end it.';
@@ -551,7 +551,7 @@ create table weir.quarantine (
   constraint quarantine_pkey primary key (run_id)
 );
 comment on table weir.quarantine is 'Runs that reconcile failed on: set aside so that they stop nobody else, tried again at retry_at, and removed when that works.';
-comment on column weir.quarantine.run_id is 'The run.';
+comment on column weir.quarantine.run_id is 'Which run: weir.runs.id.';
 comment on column weir.quarantine.error is 'What went wrong, the last time.';
 comment on column weir.quarantine.sqlstate is 'Its SQLSTATE, if the database said so.';
 comment on column weir.quarantine.tries is 'How often it went wrong.';
@@ -573,7 +573,7 @@ create table weir.logs (
   constraint log_stream_is_known check (stream in ('stdout', 'stderr', 'log'))
 );
 comment on table weir.logs is 'What attempts wrote: standard output and error of commands, and the log of handlers. Sending a line twice stores it once.';
-comment on column weir.logs.run_id is 'The run.';
+comment on column weir.logs.run_id is 'Which run: weir.runs.id.';
 comment on column weir.logs.step is 'The step''s ordinal.';
 comment on column weir.logs.attempt is 'The attempt that wrote it.';
 comment on column weir.logs.seq is 'Its place in the log of the attempt, from 1.';
@@ -596,7 +596,7 @@ create table weir.progress (
   constraint progress_percent_in_range check (percent between 0 and 100)
 ) with (fillfactor = 70);
 comment on table weir.progress is 'How far running steps say they are: the last word of each.';
-comment on column weir.progress.run_id is 'The run.';
+comment on column weir.progress.run_id is 'Which run: weir.runs.id.';
 comment on column weir.progress.step is 'The step''s ordinal.';
 comment on column weir.progress.attempt is 'The attempt that said it.';
 comment on column weir.progress.percent is '0 to 100; null: unknown.';
@@ -613,7 +613,7 @@ create table weir.heard (
   constraint heard_pkey primary key (run_id, step)
 ) with (fillfactor = 70);
 comment on table weir.heard is 'The last sign of life (a log line, a word of progress) of steps that have a stall_after, by the clock of this database. Others have no row.';
-comment on column weir.heard.run_id is 'The run.';
+comment on column weir.heard.run_id is 'Which run: weir.runs.id.';
 comment on column weir.heard.step is 'The step''s ordinal.';
 comment on column weir.heard.attempt is 'The attempt that gave it.';
 comment on column weir.heard.at is 'When it arrived. infinity: lines are missing from the log of the attempt, so that silence says nothing; only its worker can tell whether it has stalled.';

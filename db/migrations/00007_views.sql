@@ -57,7 +57,7 @@ left join weir.progress p on p.run_id = s.run_id and p.step = s.step
 left join weir.stops t on t.run_id = s.run_id and t.step = s.step and t.attempt = s.attempt
 where s.state = 'running';
 comment on view weir.running is 'One row for each step that a worker holds now. Found through an index of running steps: it costs nothing that others have finished.';
-comment on column weir.running.run_id is 'The run.';
+comment on column weir.running.run_id is 'Which run: weir.runs.id.';
 comment on column weir.running.name is 'The name of its plan.';
 comment on column weir.running.step is 'The step''s ordinal.';
 comment on column weir.running.key is 'The step''s name in the plan.';
@@ -152,7 +152,7 @@ select j.run_id, j.name, j.step, j.key, j.state, j.since, j.reason
 from judged j
 where j.reason is not null and coalesce(j.since, '-infinity') < clock_timestamp() - interval '10 seconds';
 comment on view weir.stuck is 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.';
-comment on column weir.stuck.run_id is 'The run; null: this is about all of them.';
+comment on column weir.stuck.run_id is 'Which run; null: this is about all of them.';
 comment on column weir.stuck.name is 'The name of its plan.';
 comment on column weir.stuck.step is 'The step''s ordinal; null: the run itself.';
 comment on column weir.stuck.key is 'The step''s name in the plan.';

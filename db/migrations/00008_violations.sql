@@ -185,7 +185,7 @@ where t.give_up_at < clock_timestamp() - interval '1 minute' and reconciled.for_
   and not exists (select from weir.steps s where s.run_id = t.run_id and s.step = t.step and s.attempt = t.attempt and s.state = 'running');
 comment on view weir.violations is 'Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at open runs, the 1,000 newest runs and the small tables, so it stays affordable and may miss what is old. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.';
 comment on column weir.violations.rule is 'The rule that is broken, as a sentence.';
-comment on column weir.violations.run_id is 'Where: the run.';
+comment on column weir.violations.run_id is 'Where: weir.runs.id.';
 comment on column weir.violations.step is 'Where: the step''s ordinal; null: the run itself.';
 comment on column weir.violations.message is 'What is there, and what should be.';
 

@@ -288,7 +288,7 @@ type WeirDirty struct {
 	ID int64
 	// Which advisory lock guards the run: weir.shard_of(run_id).
 	Shard int16
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal; null: the run itself.
 	Step *int32
@@ -305,7 +305,7 @@ type WeirGooseVersion struct {
 
 // The last sign of life (a log line, a word of progress) of steps that have a stall_after, by the clock of this database. Others have no row.
 type WeirHeard struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal.
 	Step int32
@@ -371,7 +371,7 @@ type WeirLegalTransition struct {
 
 // What attempts wrote: standard output and error of commands, and the log of handlers. Sending a line twice stores it once.
 type WeirLog struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal.
 	Step int32
@@ -405,7 +405,7 @@ type WeirNeed struct {
 
 // What attempts left behind: an output, the reason why it could not be kept, or an error. One row per attempt that had anything to say.
 type WeirOutput struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal.
 	Step int32
@@ -473,7 +473,7 @@ type WeirOverview struct {
 
 // How far running steps say they are: the last word of each.
 type WeirProgress struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal.
 	Step int32
@@ -501,7 +501,7 @@ type WeirPulse struct {
 
 // Runs that reconcile failed on: set aside so that they stop nobody else, tried again at retry_at, and removed when that works.
 type WeirQuarantine struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// What went wrong, the last time.
 	Error string
@@ -618,7 +618,7 @@ type WeirRun struct {
 
 // What runs were given as input; no row: {}. Off the hot path: no transition carries it along.
 type WeirRunInput struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// Its input, an object.
 	Input json.RawMessage
@@ -626,7 +626,7 @@ type WeirRunInput struct {
 
 // One row for each step that a worker holds now. Found through an index of running steps: it costs nothing that others have finished.
 type WeirRunning struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The name of its plan.
 	Name string
@@ -766,7 +766,7 @@ type WeirStep struct {
 
 // What steps were given as `with`, expressions not evaluated; no row: {}.
 type WeirStepInput struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal.
 	Step int32
@@ -776,7 +776,7 @@ type WeirStepInput struct {
 
 // Running attempts that their worker is asked to end. It is notified (weir_stop) and reads this every second; what it then reports is true and wins. A row goes when the attempt has ended.
 type WeirStop struct {
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal.
 	Step int32
@@ -796,7 +796,7 @@ type WeirStop struct {
 
 // Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.
 type WeirStuck struct {
-	// The run; null: this is about all of them.
+	// Which run; null: this is about all of them.
 	RunID *uuid.UUID
 	// The name of its plan.
 	Name *string
@@ -820,7 +820,7 @@ type WeirTransition struct {
 	ID int64
 	// When, by the clock of this database.
 	At time.Time
-	// The run.
+	// Which run: weir.runs.id.
 	RunID uuid.UUID
 	// The step's ordinal; null: a transition of the run itself.
 	Step *int32
@@ -844,7 +844,7 @@ type WeirTransition struct {
 type WeirViolation struct {
 	// The rule that is broken, as a sentence.
 	Rule string
-	// Where: the run.
+	// Where: weir.runs.id.
 	RunID uuid.UUID
 	// Where: the step's ordinal; null: the run itself.
 	Step *int32
