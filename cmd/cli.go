@@ -6,6 +6,7 @@ type cli struct {
 	Serve   serve   `cmd:"" help:"Serve the API and work on steps: a replica."`
 	Migrate migrate `cmd:"" help:"Bring the database to the schema that this binary works with, and back."`
 	Doctor  doctor  `cmd:"" help:"Look for what is commonly wrong; exit code 1 if anything is."`
+	Openapi openapi `cmd:"" help:"Print the OpenAPI document of the API."`
 	Version version `cmd:"" help:"Tell what this binary is."`
 	Health  health  `cmd:"" help:"Ask a server whether it is well; exit code 1 if not."`
 }

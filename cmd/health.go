@@ -59,13 +59,19 @@ func askHealth(ctx context.Context, address string) (status string, code int, er
 	if err != nil {
 		return "", 0, err
 	}
-	var answer struct {
+	var ok struct {
 		Status string `json:"status"`
 	}
-	if json.Unmarshal(raw, &answer) != nil || answer.Status == "" {
-		answer.Status = strings.ToLower(http.StatusText(res.StatusCode))
+	var problem struct {
+		Detail string `json:"detail"`
 	}
-	return answer.Status, res.StatusCode, nil
+	switch {
+	case json.Unmarshal(raw, &ok) == nil && ok.Status != "":
+		return ok.Status, res.StatusCode, nil
+	case json.Unmarshal(raw, &problem) == nil && problem.Detail != "":
+		return problem.Detail, res.StatusCode, nil
+	}
+	return strings.ToLower(http.StatusText(res.StatusCode)), res.StatusCode, nil
 }
 
 // reason is what is behind the error of a request, without the request.

@@ -123,7 +123,7 @@ func TestServeDrainsWhenTheSchemaLeavesItsRange(t *testing.T) { // S2
 	require.NoError(t, err)
 	code, body := get(t, server+"/readyz")
 	require.Equal(t, 503, code)
-	require.Contains(t, body, "schema_mismatch")
+	require.Contains(t, body, "7777")
 	require.Equal(t, exitError, c.wait(t))
 	require.Contains(t, c.stderr.String(), "7777")
 	require.Contains(t, c.stderr.String(), "\ntry: ")

@@ -5,31 +5,28 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/weirqueue/weir/db"
 	"github.com/weirqueue/weir/jobs"
 	"github.com/weirqueue/weir/lifecycle"
 )
 
-// engine is what the replica asks of lifecycle.
+// engine is what a worker asks of lifecycle.
 type engine interface {
 	jobs.Lifecycle
 
-	Run(ctx context.Context) error
 	WorkerRegister(ctx context.Context, w lifecycle.Worker) error
 	WorkerLeave(ctx context.Context, worker uuid.UUID) error
+	WorkerNotify(ctx context.Context, worker uuid.UUID, mode string) error
 	KindsRegister(ctx context.Context, kinds []lifecycle.Kind) error
 }
 
-// newEngines returns the engine of the replica and one that has connections of its own, for heartbeats.
-func (r *replica) newEngines() (all, beats engine) { return pending{}, pending{} }
-
-// pending stands in until the engine is here.
-type pending struct{ jobs.Lifecycle }
-
-func (pending) Run(ctx context.Context) error                          { <-ctx.Done(); return nil }
-func (pending) WorkerRegister(context.Context, lifecycle.Worker) error { return nil }
-func (pending) WorkerLeave(context.Context, uuid.UUID) error           { return nil }
-func (pending) KindsRegister(context.Context, []lifecycle.Kind) error  { return nil }
-func (pending) WorkerHeartbeat(context.Context, lifecycle.Heartbeat) (lifecycle.HeartbeatAnswer, error) {
-	return lifecycle.HeartbeatAnswer{Known: true}, nil
+// newEngines makes the engine of the replica and one that has connections of its own, for heartbeats.
+func (r *replica) newEngines() {
+	dirty, _ := r.listener.Subscribe(db.ChannelDirty)
+	config := lifecycle.Config{
+		Pool: r.pool, Replica: r.id, Logger: r.cfg.Logger, Lease: r.cfg.Lease, PollInterval: r.cfg.PollInterval, Nudge: dirty,
+	}
+	r.engine = lifecycle.New(config)
+	config.Pool, config.Nudge = r.beatPool, nil
+	r.beats = lifecycle.New(config)
 }
-func (pending) WorkerStops(context.Context, uuid.UUID) ([]lifecycle.Stop, error) { return nil, nil }

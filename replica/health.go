@@ -2,87 +2,54 @@ package replica
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
+	"github.com/weirqueue/weir/api"
 	"github.com/weirqueue/weir/db"
-	"github.com/weirqueue/weir/db/migrations"
+	"github.com/weirqueue/weir/lifecycle"
 )
 
-// healthWithin bounds how long /readyz waits for the database.
-const healthWithin = 2 * time.Second
+// readyWithin bounds how long /readyz waits for the database.
+const readyWithin = 2 * time.Second
 
-// handler answers /healthz and /readyz, and has the API answer everything else.
-func (r *replica) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", r.healthz)
-	mux.HandleFunc("GET /readyz", r.readyz)
-	return mux
-}
-
-// Health is the answer of /healthz and /readyz.
-type Health struct {
-	Status string `json:"status"` // ok, or why not in one word: starting, shutting_down, database_unavailable, schema_mismatch
-	Build  Build  `json:"build"`
-	Schema int    `json:"schema"`  // of the database, when it was last seen
-	Needs  int    `json:"needs"`   // the least schema that this binary works with
-	Embeds int    `json:"embeds"`  // the newest schema that this binary brings
-	Listen string `json:"notify"`  // listen or poll
-	Worker string `json:"replica"` // its id
-}
-
-// healthz says that the process lives and is not stuck. It asks nobody else: a database that is away is no reason to
-// kill replicas.
-func (r *replica) healthz(w http.ResponseWriter, _ *http.Request) {
-	writeHealth(w, http.StatusOK, r.health("ok"))
-}
-
-// readyz says whether the replica does its work now.
-func (r *replica) readyz(w http.ResponseWriter, req *http.Request) {
-	status := r.readiness(req.Context())
-	code := http.StatusOK
-	if status != "ok" {
-		code = http.StatusServiceUnavailable
+// handler is the API, or the part of it that tells how the replica is.
+func (r *replica) handler(loopback bool) http.Handler {
+	all := api.New(api.Config{
+		Lifecycle: r.engine, Build: api.Build(r.cfg.Build), BuildName: r.cfg.Build.String(),
+		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback,
+	})
+	if !r.cfg.NoAPI {
+		return all
 	}
-	writeHealth(w, code, r.health(status))
-}
-
-func (r *replica) readiness(ctx context.Context) string {
-	if !r.ready.Load() {
-		if r.draining.Load() {
-			return "shutting_down"
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch req.URL.Path {
+		case "/healthz", "/readyz", "/v1/version":
+			all.ServeHTTP(w, req)
+		default:
+			http.Error(w, "this replica serves no API", http.StatusNotFound)
 		}
-		return "starting"
+	})
+}
+
+// readiness is an error while the replica should get no requests.
+func (r *replica) readiness(ctx context.Context) error {
+	switch {
+	case r.draining.Load():
+		return &lifecycle.Error{Code: lifecycle.CodeShuttingDown, Message: "this replica shuts down", Retryable: true}
+	case !r.ready.Load():
+		return &lifecycle.Error{Code: lifecycle.CodeOverloaded, Message: "this replica is starting", Retryable: true}
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	err := r.schema.runOnce(ctx)
 	var mismatch *db.SchemaError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &mismatch):
-		return "schema_mismatch"
-	case err != nil:
-		return "database_unavailable"
+		return &lifecycle.Error{Code: lifecycle.CodeDatabaseUnavailable, Message: mismatch.What, Err: err, Retryable: true}
 	}
-	return "ok"
-}
-
-func (r *replica) health(status string) Health {
-	h := Health{
-		Status: status, Build: r.cfg.Build, Needs: migrations.Needs, Embeds: migrations.Latest(),
-		Listen: string(r.listener.Status().Mode), Worker: r.id.String(),
-	}
-	if have := r.schema.last.Load(); have != nil {
-		h.Schema = have.Version
-	}
-	return h
-}
-
-func writeHealth(w http.ResponseWriter, code int, h Health) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(h) // who asked may be gone
+	return &lifecycle.Error{Code: lifecycle.CodeDatabaseUnavailable, Message: "the database does not answer", Err: err, Retryable: true}
 }

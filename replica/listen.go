@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"syscall"
+
+	"github.com/weirqueue/weir/api"
 )
 
 // isLoopback reports whether only this machine can connect to an address.
@@ -15,11 +16,7 @@ func isLoopback(address string) (bool, error) {
 	if err != nil {
 		return false, &ConfigError{What: "--listen is HOST:PORT", Hint: "--listen " + DefaultListen, err: err}
 	}
-	if host == "localhost" {
-		return true, nil
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback(), nil
+	return api.IsLoopback(host), nil
 }
 
 // OnLoopback reports whether only this machine can connect to an address, host:port; "" is the default one.

@@ -15,6 +15,7 @@ import (
 	"github.com/weirqueue/weir/db"
 	"github.com/weirqueue/weir/db/migrations"
 	"github.com/weirqueue/weir/jobs"
+	"github.com/weirqueue/weir/lifecycle"
 )
 
 // beatConns is how many connections heartbeats have for themselves: one for heartbeats, one for stops.
@@ -36,8 +37,8 @@ type replica struct {
 	schema   *schemaWatch
 	hub      riverHub
 	listener *db.Listener
-	engine   engine
-	beats    engine // the same database, on beatPool
+	engine   *lifecycle.Engine
+	beats    *lifecycle.Engine // on beatPool; its loops do not run
 }
 
 // Run runs a replica until ctx ends, and then lets it end well: nothing new is started, attempts have
@@ -98,7 +99,7 @@ func (r *replica) open(ctx context.Context) error {
 		URL: r.cfg.Database.Direct(), Pool: r.pool, Logger: r.cfg.Logger,
 		Channels: append(riverChannels(), db.ChannelDirty, db.ChannelStop), Hear: r.hub.Hear,
 	})
-	r.engine, r.beats = r.newEngines()
+	r.newEngines()
 	return nil
 }
 
@@ -215,5 +216,7 @@ func (r *replica) newSweeper() *jobs.WorkspaceSweeper {
 	if r.cfg.NoWork || !r.cfg.hasKind("exec") {
 		return nil
 	}
-	return nil // until the reading side is here
+	return jobs.NewWorkspaceSweeper(jobs.WorkspaceSweeperConfig{
+		Dir: r.cfg.WorkspaceDir, States: r.engine.RunStates, Logger: r.cfg.Logger,
+	})
 }

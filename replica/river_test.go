@@ -96,15 +96,14 @@ returning id`, kind, queue).Scan(&id)
 func TestRiverTopics(t *testing.T) {
 	t.Parallel()
 	_, seen, client := withRiver(t, true)
-	// River's own insert notifies; its client has no connection that listens, and does not poll.
-	for range 3 {
-		inserted, err := client.Insert(t.Context(), noop{Run: newID(), Step: 1}, nil)
-		require.NoError(t, err)
-		require.Equal(t, inserted.Job.ID, seen.next(t))
-	}
+	// River's own insert notifies (the first one within the cooldown); its client has no connection that listens, and
+	// does not poll.
+	inserted, err := client.Insert(t.Context(), noop{Run: newID(), Step: 1}, nil)
+	require.NoError(t, err)
+	require.Equal(t, inserted.Job.ID, seen.next(t))
 	require.Eventually(t, func() bool {
 		list, err := client.JobList(t.Context(), river.NewJobListParams().States("completed"))
-		return err == nil && len(list.Jobs) == 3
+		return err == nil && len(list.Jobs) == 1
 	}, patience, 5*time.Millisecond, "a row ends when there was nothing to start")
 }
 

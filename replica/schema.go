@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/weirqueue/weir/api"
 	"github.com/weirqueue/weir/db"
 )
 
@@ -26,7 +27,6 @@ type schemaWatch struct {
 	every  time.Duration // 0: schemaEvery
 
 	last atomic.Pointer[db.Schema] // what was seen last
-	at   atomic.Pointer[time.Time] // when the database last answered
 }
 
 // Run looks every now and then, until ctx ends (nil) or the schema is out of range (a db.SchemaError).
@@ -65,8 +65,15 @@ func (s *schemaWatch) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	s.last.Store(&have)
-	s.at.Store(&now)
 	return nil
+}
+
+// seen is what the API tells of the schema: what was seen last.
+func (s *schemaWatch) seen() api.Schema {
+	have := s.last.Load()
+	if have == nil {
+		return api.Schema{}
+	}
+	return api.Schema{Version: have.Version, MinBinary: have.MinBinary, River: have.River}
 }

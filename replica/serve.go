@@ -21,7 +21,7 @@ const (
 // serve answers requests until ctx ends, and then lets those in flight end.
 func (r *replica) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler:           r.handler(),
+		Handler:           r.handler(OnLoopback(r.cfg.Listen)),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +38,8 @@ type worker struct {
 	heart  *jobs.Heart
 	river  *river.Client[pgx.Tx] // nil: works on nothing
 	forget func()                // ends what its heart listens to
+
+	listening func() db.ListenMode
 }
 
 // work is a worker, and another one under a new id whenever the database has forgotten the last one, until draining
@@ -60,6 +63,7 @@ func (r *replica) work(draining context.Context, ready func()) error {
 func (r *replica) newWorker(id uuid.UUID) (*worker, error) {
 	logger := r.cfg.Logger.With("worker", id)
 	w := &worker{id: id, cfg: &r.cfg, engine: r.engine, beats: r.beats, logger: logger}
+	w.listening = func() db.ListenMode { return r.listener.Status().Mode }
 	w.sup = jobs.NewSupervisor(jobs.SupervisorConfig{
 		Lifecycle: r.engine, Registry: r.cfg.Registry, Worker: id, Logger: logger,
 		Lease: r.cfg.Lease, ShutdownGrace: r.cfg.ShutdownGrace,
@@ -88,8 +92,11 @@ func (w *worker) run(draining, hurry context.Context, ready func()) error {
 		return err
 	}
 	living, die := context.WithCancel(context.WithoutCancel(draining))
-	defer die()
 	gone := make(chan error, 1)
+	var noting sync.WaitGroup
+	noting.Go(func() { w.noteNotify(living) })
+	defer noting.Wait()
+	defer die()
 	go func() { gone <- w.heart.Run(living) }()
 
 	if w.river != nil {
@@ -107,9 +114,9 @@ func (w *worker) run(draining, hurry context.Context, ready func()) error {
 	select {
 	case <-draining.Done():
 		w.stop(hurry)
-		w.leave()
 		die()
-		<-gone
+		<-gone // a heartbeat would bring it back
+		w.leave()
 		return nil
 	case err := <-gone:
 		// Nothing that is still running here counts any more.
