@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirqueue/weir/db/queries"
+	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
 // kindsFresh is how long what is known of the kinds is believed. A kind that is not among them is looked for again at once.
@@ -37,55 +38,69 @@ func (e *Engine) KindList(ctx context.Context) ([]Kind, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the kinds: %w", mapError(err))
 	}
+	return kindsOf(rows), nil
+}
+
+func kindsOf(rows []queries.KindListRow) []Kind {
 	kinds := make([]Kind, len(rows))
 	for i, r := range rows {
 		kinds[i] = Kind{Name: r.Kind, Input: r.InputSchema, Output: r.OutputSchema}
 	}
-	return kinds, nil
+	return kinds
 }
 
-// kinds answers what is known of the kinds, by name; the map is shared and not to be changed. It is at most two seconds
-// old, and read anew when one of the wanted ones is not in it.
-func (e *Engine) kinds(ctx context.Context, wanted ...string) (map[string]Kind, error) {
+// checkKinds compares a plan with the kinds that there are. What it knows of them is at most two seconds old; a plan that
+// does not fit is compared with those of now in any case, so that a new kind counts at once.
+func (e *Engine) checkKinds(ctx context.Context, p *plan.Plan) error {
 	known, fresh := e.known.get()
-	if fresh && hasAll(known, wanted) {
-		return known, nil
+	if fresh && len(p.CheckKinds(known)) == 0 {
+		return nil
 	}
 	list, err := e.KindList(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	known = make(map[string]Kind, len(list))
-	for _, k := range list {
-		known[k.Name] = k
-	}
+	known = compileKinds(list)
 	e.known.put(known)
-	return known, nil
+	return planInvalid(p.CheckKinds(known))
 }
 
-func hasAll(known map[string]Kind, wanted []string) bool {
-	for _, name := range wanted {
-		if _, ok := known[name]; !ok {
-			return false
-		}
+// planInvalid is the error of a plan with faults; nil without.
+func planInvalid(faults plan.Faults) error {
+	if len(faults) == 0 {
+		return nil
 	}
-	return true
+	return &Error{Code: CodePlanInvalid, Message: "the plan has faults", Faults: faults, Err: faults}
+}
+
+// compileKinds makes kinds ready to compare plans with. One whose schema cannot be read is known and not compared with:
+// its handler does that.
+func compileKinds(list []Kind) map[string]plan.Kind {
+	known := make(map[string]plan.Kind, len(list))
+	for _, k := range list {
+		compiled, err := plan.NewKind(k.Input)
+		if err != nil {
+			compiled = plan.Kind{}
+		}
+		known[k.Name] = compiled
+	}
+	return known
 }
 
 // kindCache is what an Engine knows of the kinds.
 type kindCache struct {
 	mu    sync.Mutex
-	kinds map[string]Kind
+	kinds map[string]plan.Kind
 	read  time.Time // of this machine: it measures an age and decides nothing
 }
 
-func (c *kindCache) get() (map[string]Kind, bool) {
+func (c *kindCache) get() (map[string]plan.Kind, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kinds, c.kinds != nil && time.Since(c.read) < kindsFresh
 }
 
-func (c *kindCache) put(kinds map[string]Kind) {
+func (c *kindCache) put(kinds map[string]plan.Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kinds, c.read = kinds, time.Now()

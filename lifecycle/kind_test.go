@@ -21,18 +21,30 @@ func TestKindsRegister(t *testing.T) {
 	require.Equal(t, "build-1", ask[string](g, "select build from weir.kinds where kind = 'http'"))
 }
 
-func TestKindsAreRememberedForAWhile(t *testing.T) {
+// A plan is compared with the kinds at submit; a kind that another replica has just registered counts at once.
+func TestPlansAreComparedWithTheKinds(t *testing.T) {
 	t.Parallel()
-	g := newGarden(t)
-	require.NoError(t, g.e.KindsRegister(t.Context(), []Kind{{Name: "noop"}}))
-	kinds, err := g.e.kinds(t.Context(), "noop")
+	b := setup(t)
+	b.submit(planOf(step("a")))
+	other := step("a")
+	other.Kind = "http"
+	var refused *Error
+	_, err := b.Submit(t.Context(), Submission{Plan: planOf(other), Actor: "local"})
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, CodePlanInvalid, refused.Code)
+	require.Equal(t, []string{"steps[0].kind", "unknown_kind"}, []string{refused.Faults[0].Path, refused.Faults[0].Code})
+	_, err = b.SubmitMany(t.Context(), []Submission{{Plan: planOf(step("a")), Actor: "local"}, {Plan: planOf(other), Actor: "local"}})
+	require.ErrorAs(t, err, &refused)
+	tx, err := b.pool.Begin(t.Context())
 	require.NoError(t, err)
-	require.Len(t, kinds, 1)
-	g.sql("insert into weir.kinds (kind) values ('http')") // another replica did
-	kinds, err = g.e.kinds(t.Context(), "noop", "http")
-	require.NoError(t, err)
-	require.Contains(t, kinds, "http", "what is not known is looked for at once")
-	kinds, err = g.e.kinds(t.Context(), "nothing")
-	require.NoError(t, err)
-	require.NotContains(t, kinds, "nothing")
+	_, err = SubmitTx(t.Context(), tx, planOf(other))
+	require.ErrorAs(t, err, &refused)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, 1, scan[int](b, `select count(*)::int from weir.runs`))
+
+	b.exec(`insert into weir.kinds (kind, input_schema) values ('http', '{"type": "object", "required": ["url"]}')`)
+	_, err = b.Submit(t.Context(), Submission{Plan: planOf(other), Actor: "local"})
+	require.ErrorAs(t, err, &refused, "its schema counts too")
+	other.With = json.RawMessage(`{"url": "http://localhost"}`)
+	b.submit(planOf(other))
 }

@@ -32,6 +32,7 @@ func cluster(t *testing.T, n int, change ...func(*Config)) []*bundle {
 		}
 		out[i] = &bundle{Engine: New(c), t: t, pool: pool, worker: c.Replica}
 		out[i].addWorker(c.Replica)
+		out[i].exec(`insert into weir.kinds (kind) values ('noop') on conflict do nothing`)
 		listen(t, listener, stop)
 	}
 	for _, b := range out {

@@ -35,6 +35,7 @@ func setup(t *testing.T, change ...func(*Config)) *bundle {
 	}
 	b := &bundle{Engine: New(c), t: t, pool: pool, worker: c.Replica}
 	b.addWorker(b.worker)
+	b.exec(`insert into weir.kinds (kind) values ('noop') on conflict do nothing`)
 	return b
 }
 

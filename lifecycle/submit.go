@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,9 +34,13 @@ type Submitted struct {
 }
 
 // Submit stores a run and starts it: its first steps can be claimed when it returns. Submits of one process that come
-// at the same time share a transaction. Errors: [CodeIdempotencyConflict], [CodePlanInvalid] from whoever checked the
-// plan, and retryable ones after which the same submission, with the same ID or key, can be repeated.
+// at the same time share a transaction. Errors: [CodePlanInvalid] when the plan does not fit the kinds that replicas
+// have registered, [CodeIdempotencyConflict], and retryable ones after which the same submission, with the same ID or
+// key, can be repeated.
 func (e *Engine) Submit(ctx context.Context, s Submission) (Submitted, error) {
+	if err := e.checkKinds(ctx, s.Plan); err != nil {
+		return Submitted{}, err
+	}
 	if s.ID == uuid.Nil {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -49,6 +54,9 @@ func (e *Engine) Submit(ctx context.Context, s Submission) (Submitted, error) {
 // SubmitMany stores all of the runs or none of them.
 func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted, error) {
 	for i := range all {
+		if err := e.checkKinds(ctx, all[i].Plan); err != nil {
+			return nil, fmt.Errorf("check plan %d of %d: %w", i+1, len(all), err)
+		}
 		if all[i].ID == uuid.Nil {
 			id, err := uuid.NewV7()
 			if err != nil {
@@ -77,9 +85,17 @@ func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted,
 	return out, nil
 }
 
-// SubmitTx stores a run in the caller's transaction: it exists exactly if that commits, and starts then. The plan's
-// kinds are not checked against the kinds that replicas have registered; a step of an unknown kind waits for one.
+// SubmitTx stores a run in the caller's transaction: it exists exactly if that commits, and starts then. Errors are as
+// from [Engine.Submit]; after one that the database made the transaction can only be rolled back.
 func SubmitTx(ctx context.Context, tx pgx.Tx, p *plan.Plan, options ...SubmitOption) (uuid.UUID, error) {
+	q := queries.New(tx)
+	rows, err := q.KindList(ctx)
+	if err != nil {
+		return uuid.Nil, mapError(err)
+	}
+	if err := planInvalid(p.CheckKinds(compileKinds(kindsOf(rows)))); err != nil {
+		return uuid.Nil, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return uuid.Nil, mapError(err)
@@ -88,7 +104,7 @@ func SubmitTx(ctx context.Context, tx pgx.Tx, p *plan.Plan, options ...SubmitOpt
 	for _, option := range options {
 		option(&s)
 	}
-	answers, err := submit(ctx, queries.New(tx), []Submission{s})
+	answers, err := submit(ctx, q, []Submission{s})
 	if err != nil {
 		return uuid.Nil, mapError(err)
 	}

@@ -63,6 +63,8 @@ func (e *Engine) ticks(ctx context.Context) error {
 			poll.next()
 			e.tick(ctx, "dispatch what is due", e.dueOnce)
 			e.tick(ctx, "go on with cancellations", e.cancellingOnce)
+			e.tick(ctx, "end what nobody ends", e.expireOnce)
+			e.tick(ctx, "sweep", e.sweepOnce)
 		}
 	}
 }
