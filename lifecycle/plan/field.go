@@ -163,13 +163,22 @@ func choice(now []string, later ...string) value[string] {
 			case slices.Contains(now, n.text):
 				return n.text, true
 			case slices.Contains(later, n.text):
-				r.fault(n, CodeNotSupportedYet, "must be %s, the other choices are not supported yet", strings.Join(now, " or "))
+				r.fault(n, CodeNotSupportedYet, "must be %s, the other choices are not supported yet", oneOf(now))
 			default:
-				r.fault(n, CodeOutOfRange, "must be %s%s", strings.Join(now, " or "), suggest(n.text, now))
+				r.fault(n, CodeOutOfRange, "must be %s%s", oneOf(now), suggest(n.text, now))
 			}
 			return "", false
 		},
 	}
+}
+
+// oneOf lists choices: a, b or c.
+func oneOf(choices []string) string {
+	last := len(choices) - 1
+	if last == 0 {
+		return choices[0]
+	}
+	return strings.Join(choices[:last], ", ") + " or " + choices[last]
 }
 
 // whole is an integer in a range.

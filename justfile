@@ -1,0 +1,36 @@
+# Lists the recipes
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# Builds everything, and the binary ./weir
+build:
+    go build ./...
+    CGO_ENABLED=0 go build -trimpath -o weir ./cmd/weir
+
+# Runs a cluster on this machine with a database of its own: just dev --replicas 3
+dev *args:
+    go run ./cmd/weir dev {{ args }}
+
+# Tests everything, or some packages: just test ./lifecycle/... -run TestSubmit
+test *args='./...':
+    go test {{ args }}
+
+# Looks for what a machine can find wrong
+lint *args:
+    $(tools/install)/golangci-lint run {{ args }}
+
+# Formats the code
+fmt:
+    $(tools/install)/golangci-lint fmt
+
+# Makes what is generated anew: queries, API description, client
+generate:
+    tools/generate
+
+# Writes db/schema.sql anew, after a change to db/migrations (needs PostgreSQL 15's pg_dump), and the queries from it
+schema: && generate
+    WEIR_UPDATE_GOLDEN=1 go test -count=1 -run TestGoldenSchema ./db/migrations
+
+# Does all that must hold before a change is merged, or some steps of it: just ci linted tested
+ci *steps:
+    .ci/run {{ steps }}

@@ -1,0 +1,168 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/weirqueue/weir/lifecycle/plan"
+)
+
+// samples are values that fit each field of the format.
+var samples = map[string]any{
+	"version": 1, "name": "p", "description": "d", "input": map[string]any{"a": 1}, "labels": map[string]any{"l": "v"},
+	"on_failure": "continue", "key": "k", "kind": "noop", "with": map[string]any{"output": 1}, "needs": []any{}, "run_if": "any_failed",
+	"allow_failure": true, "queue": "q", "priority": 1, "timeout": "1m", "grace": "1s", "stall_after": "5s", "runs_on": "replica",
+	"max_attempts": 2, "on": []any{"lost"}, "backoff": "constant", "initial": "2s", "max": "3s", "jitter": 0.5,
+}
+
+// sample makes a value with every field that a schema lists.
+func sample(t *testing.T, name string, s *jsonschema.Schema) any {
+	t.Helper()
+	switch {
+	case len(s.Properties) > 0:
+		object := map[string]any{}
+		for member, schema := range s.Properties {
+			object[member] = sample(t, member, schema)
+		}
+		return object
+	case name == "steps":
+		return []any{sample(t, "", s.Items)}
+	}
+	require.Contains(t, samples, name, "the schema has a field of which this test knows no value")
+	return samples[name]
+}
+
+func TestSchemaAndParserHaveTheSameFields(t *testing.T) {
+	t.Parallel()
+	schema := plan.Schema()
+	resolved, err := plan.Schema().Resolve(nil)
+	require.NoError(t, err)
+	check := func(doc any) (parser, validator error) {
+		src, err := json.Marshal(doc)
+		require.NoError(t, err)
+		var plain any
+		require.NoError(t, json.Unmarshal(src, &plain))
+		_, parser = plan.ParseJSON(src)
+		return parser, resolved.Validate(plain)
+	}
+	full := sample(t, "", schema)
+	parser, validator := check(full)
+	require.NoError(t, parser, "every field that the schema lists is accepted")
+	require.NoError(t, validator)
+
+	// In every object that is not free, a field that is not listed is refused by both, and one that is required is missed.
+	objects := 0
+	var walk func(s *jsonschema.Schema, v any)
+	walk = func(s *jsonschema.Schema, v any) {
+		switch v := v.(type) {
+		case []any:
+			if s.Items != nil {
+				for _, item := range v {
+					walk(s.Items, item)
+				}
+			}
+		case map[string]any:
+			if len(s.Properties) == 0 {
+				return
+			}
+			objects++
+			for _, name := range []string{"other", "x", "Key", "matrix", "cache", "if", "start_at", "steps2"} {
+				v[name] = "v"
+				parser, validator := check(full)
+				require.Error(t, parser, name)
+				require.Error(t, validator, name)
+				delete(v, name)
+			}
+			for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+				old := v[name]
+				delete(v, name)
+				parser, validator := check(full)
+				require.Equal(t, slices.Contains(s.Required, name), parser != nil, name)
+				require.Equal(t, slices.Contains(s.Required, name), validator != nil, name)
+				v[name] = old
+				walk(s.Properties[name], old)
+			}
+		}
+	}
+	walk(schema, full)
+	require.Equal(t, 5, objects, "the plan, its defaults, its step, and their retry policies")
+}
+
+// Whatever single value is put in a place of a whole plan: the schema accepts it iff the parser does.
+func TestSchemaAndParserAgreeOnValues(t *testing.T) {
+	t.Parallel()
+	schema := plan.Schema()
+	resolved, err := plan.Schema().Resolve(nil)
+	require.NoError(t, err)
+	values := []any{
+		nil, true, false, 0, 1, 2, 4, 5, 1000, 1001, -1, 0.5, 1.5, 1.0, 1e3, "", "a", "A", "a/b", "a b", "1m", "1h30m", "m", "5", "exec", "noop",
+		"continue", "stop", "all_finished", "replica", "exponential", "lost", []any{}, []any{"lost"}, []any{"lost", "lost"}, []any{1},
+		map[string]any{}, map[string]any{"l": "v"}, map[string]any{"L": "v"}, map[string]any{"l": 1}, strings.Repeat("x", 5000),
+	}
+	var places [][]string // names of members; steps stand for their first item
+	var walk func(s *jsonschema.Schema, at []string)
+	walk = func(s *jsonschema.Schema, at []string) {
+		for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+			place := append(slices.Clone(at), name)
+			places = append(places, place)
+			if name == "steps" {
+				walk(s.Properties[name].Items, place)
+			} else {
+				walk(s.Properties[name], place)
+			}
+		}
+	}
+	walk(schema, nil)
+	rapid.Check(t, func(rt *rapid.T) {
+		place := rapid.SampledFrom(places).Draw(rt, "place")
+		v := rapid.SampledFrom(values).Draw(rt, "value")
+		doc := sample(t, "", schema)
+		in := doc
+		for _, name := range place[:len(place)-1] {
+			in = in.(map[string]any)[name]
+			if list, ok := in.([]any); ok {
+				in = list[0]
+			}
+		}
+		in.(map[string]any)[place[len(place)-1]] = v
+		src, err := json.Marshal(doc)
+		require.NoError(rt, err)
+		var plain any
+		require.NoError(rt, json.Unmarshal(src, &plain))
+		_, parser := plan.ParseJSON(src)
+		validator := resolved.Validate(plain)
+		if place[len(place)-1] == "needs" && parser != nil && strings.Contains(parser.Error(), "no step") {
+			return // what a need leads to is beyond a schema
+		}
+		require.Equal(rt, parser == nil, validator == nil, "%v = %v\nparser: %v\nschema: %v", place, v, parser, validator)
+	})
+}
+
+func TestSchemaOfEveryFieldSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	raw, err := plan.SchemaJSON()
+	require.NoError(t, err)
+	again, err := plan.SchemaJSON()
+	require.NoError(t, err)
+	require.Equal(t, string(again), string(raw), "it can be committed")
+	var walk func(s *jsonschema.Schema)
+	walk = func(s *jsonschema.Schema) {
+		for name, member := range s.Properties {
+			require.NotEmpty(t, member.Description, name)
+			walk(member)
+		}
+		if s.Items != nil {
+			walk(s.Items)
+		}
+	}
+	s := new(jsonschema.Schema)
+	require.NoError(t, json.Unmarshal(raw, s))
+	walk(s)
+}
