@@ -8,11 +8,17 @@ import (
 	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
+// requireExactly compares JSON byte by byte.
+func requireExactly(t *testing.T, want string, got []byte) {
+	t.Helper()
+	require.Equal(t, want, string(got))
+}
+
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	got, err := plan.Canonical([]byte(` { "b" : [ 1.0, 1e5, -0 ] , "a":{"z":"\u00e9\/","y":null}, "":true } `))
 	require.NoError(t, err)
-	require.Equal(t, `{"":true,"a":{"y":null,"z":"é/"},"b":[1.0,1e5,-0]}`, string(got))
+	requireExactly(t, `{"":true,"a":{"y":null,"z":"é/"},"b":[1.0,1e5,-0]}`, got)
 	again, err := plan.Canonical(got)
 	require.NoError(t, err)
 	require.Equal(t, got, again)
@@ -59,15 +65,15 @@ func TestOverride(t *testing.T) {
 		}
 		got, err := plan.Override([]byte(src), replacement, c.sets)
 		require.NoError(t, err)
-		require.Equal(t, c.want, string(got))
+		requireExactly(t, c.want, got)
 	}
 	got, err := plan.Override([]byte("name: p"), nil, []string{"a=1"})
 	require.NoError(t, err)
-	require.Equal(t, `{"name":"p","input":{"a":1}}`, string(got))
+	requireExactly(t, `{"name":"p","input":{"a":1}}`, got)
 
 	got, err = plan.Override([]byte("name: p\ninput: 5"), nil, []string{"a=1"})
 	require.NoError(t, err, "the parser says what is wrong with the plan")
-	require.Equal(t, `{"name":"p","input":5}`, string(got))
+	requireExactly(t, `{"name":"p","input":5}`, got)
 
 	_, err = plan.Override([]byte(src), []byte("[1]"), nil)
 	require.EqualError(t, err, "the input must be an object")
@@ -83,5 +89,5 @@ func TestOverride(t *testing.T) {
 	require.ErrorAs(t, err, &faults)
 	raw, err := plan.JSON([]byte("a: [1.0, yes]"))
 	require.NoError(t, err)
-	require.Equal(t, `{"a":[1.0,"yes"]}`, string(raw))
+	requireExactly(t, `{"a":[1.0,"yes"]}`, raw)
 }

@@ -76,9 +76,9 @@ func ParseDuration(s string) (time.Duration, error) {
 func FormatDuration(d time.Duration) string {
 	var b strings.Builder
 	for _, u := range units {
-		if n := d / u.size; n > 0 {
-			b.WriteString(strconv.FormatInt(int64(n), 10) + u.name)
-			d -= n * u.size
+		if n := int64(d / u.size); n > 0 {
+			b.WriteString(strconv.FormatInt(n, 10) + u.name)
+			d %= u.size
 		}
 	}
 	if b.Len() == 0 {

@@ -33,7 +33,7 @@ func requireSound(t *testing.T, p *plan.Plan, err error) {
 			require.Len(t, s.NeedOrdinals, len(s.Needs))
 			require.Positive(t, s.Timeout)
 		}
-		p.CheckKinds(map[string]plan.Kind{"noop": {Input: json.RawMessage(fetchSchema)}})
+		_ = p.CheckKinds(map[string]plan.Kind{"noop": {Input: json.RawMessage(fetchSchema)}})
 	case errors.As(err, &faults):
 		require.NotEmpty(t, faults)
 		require.Nil(t, p)

@@ -155,6 +155,9 @@ func choices(enum []any) string {
 }
 
 func isFalse(s *jsonschema.Schema) bool {
+	if s.Not == nil {
+		return false
+	}
 	raw, err := json.Marshal(s)
 	return err == nil && string(raw) == "false"
 }

@@ -146,7 +146,7 @@ input: {k: &k b, shared: &shared {list: &l [1, *k], *k : 2}}
 steps:
 - {key: a, kind: noop, with: {output: *shared, more: *l}}
 `)
-	require.Equal(t, `{"output":{"list":[1,"b"],"b":2},"more":[1,"b"]}`, string(p.Steps[0].With))
+	requireExactly(t, `{"output":{"list":[1,"b"],"b":2},"more":[1,"b"]}`, p.Steps[0].With)
 
 	bomb := "name: p\ninput:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
 	for i := range 12 {
@@ -234,8 +234,7 @@ func TestLimits(t *testing.T) {
 	} {
 		for _, parse := range []func([]byte) (*plan.Plan, error){c.limits.Parse, c.limits.ParseJSON} {
 			_, err := parse([]byte(c.src))
-			var syntax *plan.SyntaxError
-			if errors.As(err, &syntax) {
+			if _, ok := errors.AsType[*plan.SyntaxError](err); ok {
 				continue // YAML for the JSON reader
 			}
 			var faults plan.Faults

@@ -103,8 +103,16 @@ func TestSchemaAndParserAgreeOnValues(t *testing.T) {
 	require.NoError(t, err)
 	values := []any{
 		nil, true, false, 0, 1, 2, 4, 5, 1000, 1001, -1, 0.5, 1.5, 1.0, 1e3, "", "a", "A", "a/b", "a b", "1m", "1h30m", "m", "5", "exec", "noop",
-		"continue", "stop", "all_finished", "replica", "exponential", "lost", []any{}, []any{"lost"}, []any{"lost", "lost"}, []any{1},
-		map[string]any{}, map[string]any{"l": "v"}, map[string]any{"L": "v"}, map[string]any{"l": 1}, strings.Repeat("x", 5000),
+		"continue", "stop", "all_finished", "replica", "exponential", "lost",
+		[]any{},
+		[]any{"lost"},
+		[]any{"lost", "lost"},
+		[]any{1},
+		map[string]any{},
+		map[string]any{"l": "v"},
+		map[string]any{"L": "v"},
+		map[string]any{"l": 1},
+		strings.Repeat("x", 5000),
 	}
 	var places [][]string // names of members; steps stand for their first item
 	var walk func(s *jsonschema.Schema, at []string)

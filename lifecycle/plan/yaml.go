@@ -52,13 +52,14 @@ func loadYAML(src []byte) (doc *yaml.Node, err error) {
 	case err != nil:
 		return nil, yamlSyntax(err)
 	}
-	switch err := loader.Load(new(yaml.Node)); {
+	var second yaml.Node
+	switch err := loader.Load(&second); {
 	case errors.Is(err, io.EOF):
 		return doc, nil
 	case err != nil:
 		return nil, yamlSyntax(err)
 	}
-	return nil, &SyntaxError{Message: "the text holds more than one YAML document"}
+	return nil, &SyntaxError{Line: second.Line, Message: "the text holds more than one YAML document"}
 }
 
 // yamlSyntax keeps of an error what does not repeat the text.
@@ -68,20 +69,18 @@ func yamlSyntax(err error) error {
 		return &SyntaxError{Message: "the text is not YAML"}
 	}
 	message := "the text is not YAML"
-	switch load.Stage {
-	case yaml.ReaderStage, yaml.ScannerStage, yaml.ParserStage:
+	switch {
+	case load.Stage == yaml.ReaderStage, load.Stage == yaml.ScannerStage, load.Stage == yaml.ParserStage:
 		message += ": " + load.Message
-	default:
-		if strings.Contains(load.Message, "unknown anchor") {
-			message += ": an alias (*name) has no anchor (&name) before it"
-		}
+	case strings.Contains(load.Message, "unknown anchor"):
+		message += ": an alias (*name) has no anchor (&name) before it"
 	}
 	return &SyntaxError{Line: load.Mark.Line, Message: message}
 }
 
 // value reads one value. aliased says that it is read for an alias, at its expense.
 func (y *yamlReader) value(from *yaml.Node, depth int, aliased bool) node {
-	n := y.newNode(invalid, int32(from.Line)) //nolint:gosec // a text has at most 32 MiB
+	n := y.newNode(invalid, int32(from.Line))
 	switch {
 	case y.tooMany(&n):
 		return n
@@ -150,7 +149,7 @@ func (y *yamlReader) members(n *node, from *yaml.Node, depth int, aliased bool) 
 	names := nameSet{}
 	for i := 0; i+1 < len(from.Content); i += 2 {
 		key := from.Content[i]
-		at := node{line: int32(key.Line), pos: y.count + 1} //nolint:gosec // a text has at most 32 MiB
+		at := node{line: int32(key.Line), pos: y.count + 1}
 		name, ok := y.name(&at, key)
 		if !ok {
 			continue
