@@ -13,6 +13,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/weirqueue/weir/jobs/process"
+	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
 // exitTemporary is the exit code (sysexits.h: EX_TEMPFAIL) by which a command asks to be tried again.
@@ -100,7 +101,7 @@ func registerExec(reg *Registry, c BuiltinConfig) error {
 		dir = DefaultWorkspaceDir()
 	}
 	x := &execKind{cfg: c, workspaces: workspaces{dir: dir}}
-	return handle(reg, "exec", reflect.TypeFor[any](), x.run, "command")
+	return handle(reg, "exec", reflect.TypeFor[any](), x.run, plan.Literal("exec")...)
 }
 
 // run runs the command of one attempt, and everything of it is over when run returns.

@@ -60,7 +60,9 @@ func readFields[T any](r *reader, n *node, fields []field[T], into *T) bool {
 		r.enter(m.name)
 		switch k := slices.IndexFunc(fields, func(f field[T]) bool { return f.name == m.name }); {
 		case k < 0:
-			r.fault(&m.value, CodeUnknownField, "is not known%s", suggest(m.name, namesOf(fields)))
+			if !r.full() { // looking for what was meant takes time
+				r.fault(&m.value, CodeUnknownField, "is not known%s", suggest(m.name, namesOf(fields)))
+			}
 		case fields[k].reserved:
 			r.fault(&m.value, CodeNotSupportedYet, "is not supported yet")
 		default:

@@ -123,7 +123,7 @@ func (in *inputSchema) check(s *Step, path string) Faults {
 		return Faults{{Path: path, Code: CodeOutOfRange, Message: "holds a number that is too large"}}
 	}
 	if err := in.resolved.Validate(plain); err != nil {
-		return Faults{{Path: path, Code: CodeWrongType, Message: "does not fit the input schema of its kind (weir kinds shows it)"}}
+		return Faults{{Path: path, Code: CodeWrongType, Message: "does not fit the schema that its kind publishes"}}
 	}
 	return nil
 }
