@@ -23,13 +23,26 @@ select exists (
 select pg_notify('weir_dirty', '');
 
 -- name: RetryDue :many
--- Steps that are due to be tried again and are not dispatched.
-select run_id, step from weir.steps where state = 'retrying' and run_after <= clock_timestamp() and river_job_id is null order by run_after limit @most;
+-- Steps that are due to be tried again, may start and are not dispatched.
+select s.run_id, s.step
+from weir.steps s
+join weir.runs r on r.id = s.run_id
+where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
+  and r.state = 'running' and r.cancel_requested_at is null
+order by s.run_after
+limit @most;
 
 -- name: RetryNext :one
--- How many milliseconds until the next step is due to be tried again; below 0: none.
-select coalesce(ceil(extract(epoch from min(run_after) - clock_timestamp()) * 1000)::bigint, -1)::bigint as ms
-from weir.steps where state = 'retrying' and river_job_id is null;
+-- How many milliseconds until the next step is due to be tried again; -1: none, 0: it is due.
+select coalesce((
+  select greatest(ceil(extract(epoch from s.run_after - clock_timestamp()) * 1000)::bigint, 0)
+  from weir.steps s
+  join weir.runs r on r.id = s.run_id
+  where s.state = 'retrying' and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
+    and r.state = 'running' and r.cancel_requested_at is null
+  order by s.run_after
+  limit 1
+), -1)::bigint as ms;
 
 -- name: RunsCancelling :many
 select id from weir.runs where cancel_requested_at is not null and finished_at is null order by id limit @most;

@@ -142,7 +142,13 @@ func (q *Queries) QuarantineEnd(ctx context.Context, runs []uuid.UUID) ([]uuid.U
 }
 
 const retryDue = `-- name: RetryDue :many
-select run_id, step from weir.steps where state = 'retrying' and run_after <= clock_timestamp() and river_job_id is null order by run_after limit $1
+select s.run_id, s.step
+from weir.steps s
+join weir.runs r on r.id = s.run_id
+where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
+  and r.state = 'running' and r.cancel_requested_at is null
+order by s.run_after
+limit $1
 `
 
 type RetryDueRow struct {
@@ -150,7 +156,7 @@ type RetryDueRow struct {
 	Step  int32
 }
 
-// Steps that are due to be tried again and are not dispatched.
+// Steps that are due to be tried again, may start and are not dispatched.
 func (q *Queries) RetryDue(ctx context.Context, most int32) ([]RetryDueRow, error) {
 	rows, err := q.db.Query(ctx, retryDue, most)
 	if err != nil {
@@ -172,11 +178,18 @@ func (q *Queries) RetryDue(ctx context.Context, most int32) ([]RetryDueRow, erro
 }
 
 const retryNext = `-- name: RetryNext :one
-select coalesce(ceil(extract(epoch from min(run_after) - clock_timestamp()) * 1000)::bigint, -1)::bigint as ms
-from weir.steps where state = 'retrying' and river_job_id is null
+select coalesce((
+  select greatest(ceil(extract(epoch from s.run_after - clock_timestamp()) * 1000)::bigint, 0)
+  from weir.steps s
+  join weir.runs r on r.id = s.run_id
+  where s.state = 'retrying' and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
+    and r.state = 'running' and r.cancel_requested_at is null
+  order by s.run_after
+  limit 1
+), -1)::bigint as ms
 `
 
-// How many milliseconds until the next step is due to be tried again; below 0: none.
+// How many milliseconds until the next step is due to be tried again; -1: none, 0: it is due.
 func (q *Queries) RetryNext(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, retryNext)
 	var ms int64

@@ -36,12 +36,15 @@ set state = 'discarded', finalized_at = clock_timestamp()
 where id = any (@ids::bigint[]) and state = 'running';
 
 -- name: RiverInterfered :many
--- Dispatched steps of these runs whose River job has ended, was cancelled or is not there any more.
-select s.run_id, s.step, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
+-- Dispatched steps of these runs whose River job has ended without a start, and running ones whose River job was
+-- cancelled or is not there any more. (River itself discards jobs that run for more than an hour: that means nothing.)
+select s.run_id, s.step, s.state, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
 from weir.steps s
 left join weir.river_job j on j.id = s.river_job_id
-where s.run_id = any (@ids::uuid[]) and s.state in ('available', 'retrying') and s.river_job_id is not null
-  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+where s.run_id = any (@ids::uuid[]) and s.river_job_id is not null and s.runs_on = 'replica' and (
+  s.state in ('available', 'retrying') and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+  or s.state = 'running' and s.cancel_requested_at is null and (j.id is null or j.state = 'cancelled')
+)
 order by s.run_id, s.step;
 
 -- name: RiverTakeBack :many
@@ -81,3 +84,19 @@ with held as materialized (
   on conflict do nothing
 )
 select run_id, step from cancelled;
+
+-- name: RiverStop :many
+-- Asks for the cancellation of running steps because somebody cancelled or deleted their River jobs.
+with held as materialized (
+  select s.run_id, s.step, a.message
+  from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token, unnest(@messages::text[]) as message) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+  where s.state = 'running' and s.cancel_requested_at is null
+  order by s.run_id, s.step
+  for no key update of s
+)
+update weir.steps s
+set cancel_requested_at = clock_timestamp(), cancel_requested_by = 'river', cancel_reason = h.message
+from held h
+where s.run_id = h.run_id and s.step = h.step
+returning s.run_id, s.step;

@@ -86,22 +86,26 @@ func (q *Queries) RiverDiscard(ctx context.Context, ids []int64) error {
 }
 
 const riverInterfered = `-- name: RiverInterfered :many
-select s.run_id, s.step, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
+select s.run_id, s.step, s.state, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
 from weir.steps s
 left join weir.river_job j on j.id = s.river_job_id
-where s.run_id = any ($1::uuid[]) and s.state in ('available', 'retrying') and s.river_job_id is not null
-  and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+where s.run_id = any ($1::uuid[]) and s.river_job_id is not null and s.runs_on = 'replica' and (
+  s.state in ('available', 'retrying') and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
+  or s.state = 'running' and s.cancel_requested_at is null and (j.id is null or j.state = 'cancelled')
+)
 order by s.run_id, s.step
 `
 
 type RiverInterferedRow struct {
 	RunID      uuid.UUID
 	Step       int32
+	State      WeirStepState
 	Token      int64
 	RiverState string
 }
 
-// Dispatched steps of these runs whose River job has ended, was cancelled or is not there any more.
+// Dispatched steps of these runs whose River job has ended without a start, and running ones whose River job was
+// cancelled or is not there any more. (River itself discards jobs that run for more than an hour: that means nothing.)
 func (q *Queries) RiverInterfered(ctx context.Context, ids []uuid.UUID) ([]RiverInterferedRow, error) {
 	rows, err := q.db.Query(ctx, riverInterfered, ids)
 	if err != nil {
@@ -114,9 +118,64 @@ func (q *Queries) RiverInterfered(ctx context.Context, ids []uuid.UUID) ([]River
 		if err := rows.Scan(
 			&i.RunID,
 			&i.Step,
+			&i.State,
 			&i.Token,
 			&i.RiverState,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const riverStop = `-- name: RiverStop :many
+with held as materialized (
+  select s.run_id, s.step, a.message
+  from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::bigint[]) as token, unnest($4::text[]) as message) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
+  where s.state = 'running' and s.cancel_requested_at is null
+  order by s.run_id, s.step
+  for no key update of s
+)
+update weir.steps s
+set cancel_requested_at = clock_timestamp(), cancel_requested_by = 'river', cancel_reason = h.message
+from held h
+where s.run_id = h.run_id and s.step = h.step
+returning s.run_id, s.step
+`
+
+type RiverStopParams struct {
+	Runs     []uuid.UUID
+	Steps    []int32
+	Tokens   []int64
+	Messages []string
+}
+
+type RiverStopRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+// Asks for the cancellation of running steps because somebody cancelled or deleted their River jobs.
+func (q *Queries) RiverStop(ctx context.Context, arg RiverStopParams) ([]RiverStopRow, error) {
+	rows, err := q.db.Query(ctx, riverStop,
+		arg.Runs,
+		arg.Steps,
+		arg.Tokens,
+		arg.Messages,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RiverStopRow
+	for rows.Next() {
+		var i RiverStopRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
