@@ -1933,8 +1933,8 @@ UNION ALL
     s.run_id,
     s.step,
         CASE
-            WHEN (o.of_last > 0) THEN 'it has an output, and has_output is false'::text
-            WHEN s.has_output THEN 'has_output is true, and it has no output'::text
+            WHEN (s.has_output AND (o.of_last = 0)) THEN 'has_output is true, and it has no output'::text
+            WHEN ((NOT s.has_output) AND (o.of_last > 0)) THEN 'it has an output, and has_output is false'::text
             ELSE 'an attempt that was not its last one has an output'::text
         END AS message
    FROM (looked_step s

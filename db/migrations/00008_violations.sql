@@ -145,7 +145,11 @@ left join history h on h.run_id = s.run_id and h.step = s.step
 where s.attempt <> coalesce(h.claims, 0) and s.reused_from is null
 union all
 select 'output_is_there_when_it_says_so', s.run_id, s.step,
-  case when o.of_last > 0 then 'it has an output, and has_output is false' when s.has_output then 'has_output is true, and it has no output' else 'an attempt that was not its last one has an output' end
+  case
+    when s.has_output and o.of_last = 0 then 'has_output is true, and it has no output'
+    when not s.has_output and o.of_last > 0 then 'it has an output, and has_output is false'
+    else 'an attempt that was not its last one has an output'
+  end
 from looked_step s
 cross join lateral (
   select count(*) filter (where o.attempt = s.attempt) as of_last, count(*) filter (where o.attempt <> s.attempt) as of_others
