@@ -67,10 +67,6 @@ type server struct {
 
 // New is the API. It answers every request, and may be called concurrently.
 func New(config Config) http.Handler {
-	return newServer(config)
-}
-
-func newServer(config Config) *server {
 	s := &server{Config: config, logger: config.Logger, mux: http.NewServeMux()}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -88,6 +84,14 @@ func newServer(config Config) *server {
 		s.BuildName = "unknown"
 	}
 	s.kinds = &kinds{read: s.readKinds}
+	s.routes()
+	s.doc = theDocument()
+	s.checked = crossOrigin().Handler(http.HandlerFunc(s.route))
+	return s
+}
+
+// routes registers every call, and gives what describes them.
+func (s *server) routes() *huma.OpenAPI {
 	routes := humago.New(s.mux, s.huma())
 	s.runs(routes)
 	s.runPlan(routes)
@@ -97,9 +101,7 @@ func newServer(config Config) *server {
 	s.why(routes)
 	s.cancel(routes)
 	s.operate(routes)
-	s.doc = newDocument(routes.OpenAPI())
-	s.checked = crossOrigin().Handler(http.HandlerFunc(s.route))
-	return s
+	return routes.OpenAPI()
 }
 
 // huma configures Huma: no links to schemas, no pages of its own, our problems, unknown parameters refused.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -26,10 +27,15 @@ type document struct {
 }
 
 // OpenAPI is the document of the API in OpenAPI 3.1, as indented JSON.
-func OpenAPI() []byte { return newServer(Config{}).doc.json31 }
+func OpenAPI() []byte { return bytes.Clone(theDocument().json31) }
 
 // OpenAPI30 is the same in OpenAPI 3.0, for tools that do not know 3.1 yet.
-func OpenAPI30() []byte { return newServer(Config{}).doc.json30 }
+func OpenAPI30() []byte { return bytes.Clone(theDocument().json30) }
+
+// theDocument is made once: it never changes.
+var theDocument = sync.OnceValue(func() *document {
+	return newDocument((&server{mux: http.NewServeMux()}).routes())
+})
 
 // describe says what the API is.
 func describe(doc *huma.OpenAPI) {

@@ -116,6 +116,11 @@ func newProblem(code, detail string) *Problem {
 	}
 }
 
+// internal is an error that is nobody's business but the operator's.
+func internal() *Problem {
+	return newProblem(lifecycle.CodeInternal, "the log of the server says more, under the request_id")
+}
+
 // invalidRequest is a request that is well-formed and still wrong: 422.
 func invalidRequest(detail string, errors ...ProblemError) *Problem {
 	p := newProblem(lifecycle.CodeInvalidRequest, detail)

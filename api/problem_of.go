@@ -27,6 +27,7 @@ func (s *server) problemOf(ctx context.Context, err error) *Problem {
 		problem = problemOfError(known)
 		if problem.Status == http.StatusInternalServerError {
 			s.logInternal(ctx, err)
+			problem = internal()
 		}
 	case errors.As(err, &faults):
 		problem = problemOfFaults(faults)
@@ -42,7 +43,7 @@ func (s *server) problemOf(ctx context.Context, err error) *Problem {
 		problem = newProblem(lifecycle.CodeDatabaseUnavailable, "the database cannot be reached")
 	default:
 		s.logInternal(ctx, err)
-		problem = newProblem(lifecycle.CodeInternal, "the log of the server says more, under the request_id")
+		problem = internal()
 	}
 	problem.RequestID = requestID(ctx)
 	if problem.Retryable && problem.headers == nil {
@@ -101,7 +102,7 @@ func (s *server) transform(ctx huma.Context, _ string, value any) (any, error) {
 // problemOfModel says what Huma found wrong with parameters, in our words where its own repeat the value.
 func problemOfModel(model *huma.ErrorModel) *Problem {
 	if model.Status == http.StatusInternalServerError {
-		return newProblem(lifecycle.CodeInternal, "the log of the server says more, under the request_id")
+		return internal()
 	}
 	problem := newProblem(lifecycle.CodeInvalidRequest, "a parameter is not valid")
 	problem.Status = model.Status

@@ -44,7 +44,7 @@ func (s *server) recover(w *response, r *http.Request) {
 	if w.begun {
 		panic(http.ErrAbortHandler)
 	}
-	newProblem(lifecycle.CodeInternal, "the log of the server says more, under the request_id").write(w, r)
+	internal().write(w, r)
 }
 
 // noRoute asks the mux what is wrong with a request that has no route: its path or only its method.
