@@ -59,7 +59,6 @@ type server struct {
 	Config
 	logger *slog.Logger
 	mux    *http.ServeMux
-	kinds  *kinds
 	doc    *document
 	// checked is mux behind the checks of every request.
 	checked http.Handler
@@ -75,15 +74,14 @@ func New(config Config) http.Handler {
 		s.MaxBody = DefaultMaxBody
 	}
 	if s.Schema == nil {
-		s.Config.Schema = func() Schema { return Schema{} }
+		s.Schema = func() Schema { return Schema{} }
 	}
 	if s.Ready == nil {
-		s.Config.Ready = func(context.Context) error { return nil }
+		s.Ready = func(context.Context) error { return nil }
 	}
 	if s.BuildName == "" {
 		s.BuildName = "unknown"
 	}
-	s.kinds = &kinds{read: s.readKinds}
 	s.routes()
 	s.doc = theDocument()
 	s.checked = crossOrigin().Handler(http.HandlerFunc(s.route))

@@ -15,7 +15,7 @@ func TestM5IllegalMoves(t *testing.T) {
 	b := setup(t)
 	b.engine()
 	id := b.submit(onePlan)
-	b.finish(b.start(id, 1), lifecycle.OutcomeSucceeded)
+	b.finish(b.start(id), lifecycle.OutcomeSucceeded)
 	path := "/v1/runs/" + id.String()
 	require.Eventually(t, func() bool { return b.get(path)["state"] == "succeeded" }, eventually, often)
 	const rows = `select to_jsonb(r)::text || to_jsonb(s)::text from weir.runs r join weir.steps s on s.run_id = r.id where r.id = $1`

@@ -93,8 +93,7 @@ func finishSchema(t reflect.Type, schema *huma.Schema) {
 	if t != reflect.TypeFor[Cancel]() {
 		schema.AdditionalProperties = nil
 	}
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		property := schema.Properties[name]
 		if property == nil || field.Type.Kind() != reflect.Pointer {

@@ -11,7 +11,6 @@ import (
 
 // Lifecycle is what the API needs from below. *lifecycle.Engine is one.
 type Lifecycle interface {
-	KindList(ctx context.Context) ([]lifecycle.Kind, error)
 	Submit(ctx context.Context, submission lifecycle.Submission) (lifecycle.Submitted, error)
 	RunCancel(ctx context.Context, run uuid.UUID, request lifecycle.CancelRequest) error
 	StepCancel(ctx context.Context, run uuid.UUID, key string, request lifecycle.CancelRequest) error

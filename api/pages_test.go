@@ -39,7 +39,7 @@ func TestRunPagesAreStable(t *testing.T) {
 	got := b.pages("/v1/runs?limit=2", "id", func() { b.submit(onePlan) })
 	require.Equal(t, want, got)
 	require.Equal(t, 16, scan[int](b, `select count(*) from weir.runs`))
-	require.Equal(t, 16, len(b.get("/v1/runs")["items"].([]any)))
+	require.Len(t, b.get("/v1/runs")["items"], 16)
 }
 
 // TestRunPagesWithinOneMoment reads runs that were all created at the same time.
@@ -106,7 +106,7 @@ func TestTransitionPages(t *testing.T) {
 	id := b.submit(onePlan)
 	path := "/v1/runs/" + id.String() + "/transitions"
 	require.Empty(t, b.get(path)["items"])
-	attempt := b.start(id, 1)
+	attempt := b.start(id)
 	history := func() []any { return b.pages(path+"?limit=1", "to", func() {}) }
 	require.Eventually(t, func() bool { return len(history()) == 1 }, eventually, often)
 	started := b.get(path)["items"].([]any)[0].(map[string]any)
@@ -144,7 +144,7 @@ func TestCursorsOfOthersAreRefused(t *testing.T) {
 		problem(t, a, http.StatusUnprocessableEntity, "invalid_request")
 		require.NotContains(t, string(a.body), "nonsense")
 	}
-	b.start(id, 1)
+	b.start(id)
 	var cursor string
 	require.Eventually(t, func() bool {
 		items := b.get(path + "/transitions")["items"].([]any)

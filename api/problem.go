@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -153,9 +154,7 @@ func (p *Problem) ContentType(string) string { return problemType }
 // write answers with the problem outside of any operation.
 func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	p.RequestID = requestID(r.Context())
-	for name, values := range p.headers {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.headers)
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone

@@ -38,7 +38,7 @@ func TestRunShapes(t *testing.T) {
 	require.InDelta(t, 1, steps["pending"], 0)
 
 	id := b.submit(onePlan)
-	attempt := b.start(id, 1)
+	attempt := b.start(id)
 	b.exec(`insert into weir.progress (run_id, step, attempt, percent, message) values ($1, 1, 1, 50, 'half')`, id)
 	b.exec(`insert into weir.logs (run_id, step, attempt, seq, stream, level, text) values ($1, 1, 1, 1, 'stdout', '', 'hello'), ($1, 1, 1, 2, 'log', 'info', 'there')`, id)
 	half := b.ask(http.MethodGet, "/v1/runs/"+id.String()+"/steps/a", "")

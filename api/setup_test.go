@@ -103,7 +103,7 @@ func ask(t *testing.T, handler http.Handler, method, path, body string, headers 
 	if body != "" {
 		content = strings.NewReader(body)
 	}
-	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, content)
+	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:8080"+path, content)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -173,11 +173,11 @@ func (b *bundle) submit(plan string) uuid.UUID {
 	return id
 }
 
-// start claims a step that is dispatched.
-func (b *bundle) start(run uuid.UUID, ordinal int) *lifecycle.Attempt {
+// start claims the first step of a run.
+func (b *bundle) start(run uuid.UUID) *lifecycle.Attempt {
 	b.t.Helper()
-	token := scan[int64](b, `select river_job_id from weir.steps where run_id = $1 and step = $2`, run, ordinal)
-	a, err := b.StepStart(b.t.Context(), lifecycle.StartRequest{Run: run, Step: ordinal, Token: token, Worker: b.worker})
+	token := scan[int64](b, `select river_job_id from weir.steps where run_id = $1 and step = 1`, run)
+	a, err := b.StepStart(b.t.Context(), lifecycle.StartRequest{Run: run, Step: 1, Token: token, Worker: b.worker})
 	require.NoError(b.t, err)
 	require.Equal(b.t, lifecycle.ResultStarted, a.Result)
 	return a.Attempt

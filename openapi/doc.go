@@ -2,8 +2,8 @@
 //
 // openapi.yaml is OpenAPI 3.1, openapi-3.0.yaml the same in 3.0 for tools that do not know 3.1 yet. Both are generated from
 // package api, which serves them as /openapi.json and /openapi-3.0.json; client/go is generated from the latter. After a
-// change of the API: go generate ./openapi
+// change of the API: tools/generate, which has oapi-codegen in its PATH.
 package openapi
 
 //go:generate go run ./generate
-//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config client/go/oapi-codegen.yaml openapi-3.0.yaml
+//go:generate oapi-codegen -config client/go/oapi-codegen.yaml openapi-3.0.yaml

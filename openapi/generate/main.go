@@ -13,13 +13,12 @@ import (
 
 func main() {
 	if err := generate(); err != nil {
-		fmt.Fprintln(os.Stderr, "generate:", err)
-		os.Exit(1)
+		panic(err)
 	}
 }
 
 func generate() error {
-	for file, document := range map[string][]byte{"openapi.yaml": api.OpenAPI(), "openapi-3.0.yaml": api.OpenAPI30()} {
+	for file, document := range documents() {
 		text, err := toYAML(document)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", file, err)
@@ -29,6 +28,11 @@ func generate() error {
 		}
 	}
 	return nil
+}
+
+// documents are the files with what belongs into them, as JSON.
+func documents() map[string][]byte {
+	return map[string][]byte{"openapi.yaml": api.OpenAPI(), "openapi-3.0.yaml": api.OpenAPI30()}
 }
 
 // toYAML turns JSON into YAML, members in their order.
