@@ -1487,8 +1487,13 @@ CREATE VIEW weir.stuck AS
             (s.state)::text AS state,
                 CASE
                     WHEN (s.state >= 'succeeded'::weir.step_state) THEN s.finished_at
+                    WHEN ((s.state <> 'running'::weir.step_state) AND (LEAST(s.cancel_requested_at, s.run_cancel_requested_at) IS NOT NULL)) THEN LEAST(s.cancel_requested_at, s.run_cancel_requested_at)
                     WHEN (s.state = 'pending'::weir.step_state) THEN GREATEST(n.ended_at, s.created_at, s.start_at)
-                    WHEN (s.state = 'running'::weir.step_state) THEN LEAST((s.deadline_at + s.grace), w.lease_until, w.gone_at)
+                    WHEN (s.state = 'running'::weir.step_state) THEN
+                    CASE
+                        WHEN (w.id IS NOT NULL) THEN LEAST((s.deadline_at + s.grace), w.lease_until, w.gone_at)
+                        ELSE NULL::timestamp with time zone
+                    END
                     ELSE GREATEST(m.moved_at, s.run_after, s.created_at)
                 END AS since,
                 CASE

@@ -87,8 +87,9 @@ with open_run as materialized (
     s.run_id, s.name, s.step, s.key, s.state::text as state,
     case
       when s.state >= 'succeeded' then s.finished_at
+      when s.state <> 'running' and least(s.cancel_requested_at, s.run_cancel_requested_at) is not null then least(s.cancel_requested_at, s.run_cancel_requested_at)
       when s.state = 'pending' then greatest(n.ended_at, s.created_at, s.start_at)
-      when s.state = 'running' then least(s.deadline_at + s.grace, w.lease_until, w.gone_at)
+      when s.state = 'running' then case when w.id is not null then least(s.deadline_at + s.grace, w.lease_until, w.gone_at) end
       else greatest(m.moved_at, s.run_after, s.created_at)
     end as since,
     case
