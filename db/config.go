@@ -29,9 +29,12 @@ type Config struct {
 	// AppName is the application_name that pg_stat_activity shows. Empty: "weir".
 	AppName string
 	// PgBouncer says that URL leads through a pooler in transaction mode. Then no prepared
-	// statements are kept, and the three timeouts below are not sent: PgBouncer refuses start-up
-	// parameters that it does not know. Set them on the role instead:
+	// statements are kept, and the three timeouts below and the planner's settings are not sent:
+	// PgBouncer refuses start-up parameters that it does not know. Set them on the role instead:
 	//
+	//	alter role weir set plan_cache_mode = 'force_generic_plan';
+	//	alter role weir set enable_seqscan = off;
+	//	alter role weir set jit = off;
 	//	alter role weir set statement_timeout = '30s';
 	//	alter role weir set lock_timeout = '5s';
 	//	alter role weir set idle_in_transaction_session_timeout = '30s';

@@ -76,6 +76,11 @@ func (c Config) pool() (*pgxpool.Config, error) {
 		poolConfig.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		return poolConfig, nil
 	}
+	// Every hot statement finds its rows by keys that it is given as arrays. Left alone, PostgreSQL plans it anew for the
+	// first five times, and with the statistics of a new or quickly growing table that can be a scan of all of it.
+	setDefault(poolConfig.ConnConfig, "plan_cache_mode", "force_generic_plan")
+	setDefault(poolConfig.ConnConfig, "enable_seqscan", "off")
+	setDefault(poolConfig.ConnConfig, "jit", "off")
 	setTimeout(poolConfig.ConnConfig, "statement_timeout", c.StatementTimeout)
 	setTimeout(poolConfig.ConnConfig, "lock_timeout", c.LockTimeout)
 	setTimeout(poolConfig.ConnConfig, "idle_in_transaction_session_timeout", c.IdleInTxTimeout)
