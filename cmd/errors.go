@@ -45,6 +45,15 @@ func (e *failure) Try() string { return e.try }
 // Unwrap is what is behind it.
 func (e *failure) Unwrap() error { return e.err }
 
+// outcome is an end that is no success of the command, with an exit code of its own.
+type outcome struct {
+	failure
+	code int
+}
+
+// ExitCode is the exit code.
+func (o *outcome) ExitCode() int { return o.code }
+
 // exitCode ends the command with a code when everything has been said already.
 type exitCode int
 
@@ -68,7 +77,10 @@ func report(stderr io.Writer, err error) int {
 	}
 	var unreadable *usageError
 	var refused *replica.ConfigError
+	var coded interface{ ExitCode() int }
 	switch {
+	case errors.As(err, &coded):
+		return coded.ExitCode()
 	case errors.As(err, &unreadable), errors.As(err, &refused):
 		return exitUsage
 	case errors.Is(err, context.Canceled):

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// maxBackoff is the longest wait between two tries, and the longest Retry-After that is followed.
+// maxBackoff is the longest wait between two tries unless Config says otherwise, and the longest Retry-After that is
+// followed.
 const maxBackoff = 10 * time.Second
 
 // retry does something until it works, cannot work, or was tried often enough. All calls of the API may be repeated:
@@ -24,7 +25,7 @@ func (w *Weir) retry(ctx context.Context, do func() (time.Duration, error)) erro
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if attempt >= w.config.Attempts || !mayRetry(err) {
+		if attempt >= w.config.Attempts || !Retryable(err) {
 			return err
 		}
 		wait := max(least, w.backoff(attempt))
@@ -43,12 +44,12 @@ func (w *Weir) retry(ctx context.Context, do func() (time.Duration, error)) erro
 
 // backoff is how long to wait after that many tries: between half of it and the whole.
 func (w *Weir) backoff(attempt int) time.Duration {
-	wait := min(w.config.Backoff<<min(attempt-1, 16), maxBackoff)
+	wait := min(w.config.Backoff<<min(attempt-1, 16), w.config.MaxBackoff)
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// mayRetry reports whether the same call may work later.
-func mayRetry(err error) bool {
+// Retryable reports whether the same call may work later: nobody answered, or somebody who asks to come again.
+func Retryable(err error) bool {
 	var problem *Problem
 	var transport *TransportError
 	var unexpected *UnexpectedError

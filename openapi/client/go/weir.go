@@ -27,7 +27,9 @@ type Config struct {
 	HTTP      *http.Client // nil: one of its own, which waits a minute for an answer
 
 	Attempts int           // how often a call is tried, the first time included; 0 = 4
-	Backoff  time.Duration // before the second try, then twice that and so on, up to 10s; 0 = 200ms
+	Backoff  time.Duration // before the second try, then twice that and so on, up to MaxBackoff; 0 = 200ms
+	// MaxBackoff is the longest wait between two tries that nobody asked for; 0 = 10s.
+	MaxBackoff time.Duration
 	// Retrying is told about every failure after which the call is tried again, and how long it waits. Nil: nobody.
 	Retrying func(err error, wait time.Duration)
 }
@@ -62,6 +64,9 @@ func New(config Config) (*Weir, error) {
 	}
 	if config.Backoff == 0 {
 		config.Backoff = 200 * time.Millisecond
+	}
+	if config.MaxBackoff == 0 {
+		config.MaxBackoff = maxBackoff
 	}
 	server, err := url.Parse(config.Server)
 	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {

@@ -1,0 +1,94 @@
+package cmd
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// submit makes a run of a plan.
+type submit struct {
+	clientFlags
+	answerFlags
+	waitFlags
+
+	Plan           string   `arg:"" name:"PLAN" help:"A file with a plan, in YAML or JSON; - is stdin."`
+	Input          []string `sep:"none" placeholder:"KEY=VALUE" help:"Set a member of the plan's input; the value is JSON, else a string. Repeatable."`
+	InputFile      string   `placeholder:"FILE" help:"Replace the plan's input by the object in this file, in YAML or JSON; - is stdin."`
+	IdempotencyKey *string  `placeholder:"KEY" help:"The same key with the same plan makes no second run, but answers with the first one."`
+}
+
+// Help is the long help.
+func (c *submit) Help() string {
+	return fmt.Sprintf(`Prints the id of the run, alone on the first line. With --wait the steps follow: as a tree that lives on a terminal, as
+one line for every change of state elsewhere (TIME STEP FROM→TO CAUSE). With -o json or yaml the only answer is the run,
+after --wait as it ended.
+
+Exit code %d: done, with --wait: the run succeeded. %d: error. %d: the command line or the plan has a fault. %d: the run
+failed. %d: it was cancelled. %d: --timeout passed, the run goes on. %d: interrupted, the run goes on.`,
+		exitDone, exitError, exitUsage, exitRunFailed, exitRunCanceled, exitTimeout, exitInterrupted)
+}
+
+// Run implements the command.
+func (c *submit) Run(inv *invocation) error {
+	if err := cmp.Or(c.answerFlags.check(), c.waitFlags.check()); err != nil {
+		return err
+	}
+	text, err := c.text(inv)
+	if err != nil {
+		return err
+	}
+	key := uuid.Must(uuid.NewV7()).String() // fails only without any source of randomness
+	if c.IdempotencyKey != nil {
+		if key = *c.IdempotencyKey; key == "" {
+			return &usageError{what: "--idempotency-key is 1 to 255 visible ASCII characters", try: "--idempotency-key nightly-2026-05-04"}
+		}
+	}
+	server, err := c.connect(inv)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	ctx, cancel := c.bound(inv.ctx)
+	defer cancel()
+	run, err := server.RunSubmit(ctx, text, key)
+	if err != nil {
+		return c.unanswered(ctx, server, err, key)
+	}
+	if run.Replayed && !c.Quiet {
+		server.note("this Idempotency-Key was used before: the run is the one that it made then")
+	}
+	if c.Output == "table" {
+		if err := printIDs(inv.stdout, run.Value.ID.String()); err != nil {
+			return err
+		}
+	}
+	if c.Wait {
+		return c.await(ctx, server, c.answerFlags, run)
+	}
+	if c.Output == "table" {
+		return nil
+	}
+	return c.raw(inv.stdout, run.JSON)
+}
+
+// text is the plan as it is sent.
+func (c *submit) text(inv *invocation) ([]byte, error) {
+	if c.Plan == "-" && c.InputFile == "-" {
+		return nil, &usageError{what: "the plan and its input cannot both come from stdin", try: "weir submit PLAN --input-file -"}
+	}
+	file, err := readPlanFile(c.Plan, inv.stdin)
+	if err != nil {
+		return nil, err
+	}
+	var input *planFile
+	if c.InputFile != "" {
+		read, err := readPlanFile(c.InputFile, inv.stdin)
+		if err != nil {
+			return nil, err
+		}
+		input = &read
+	}
+	return file.withInput(input, c.Input)
+}
