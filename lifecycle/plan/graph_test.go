@@ -116,6 +116,9 @@ func requireCycle(t require.TestingT, needs [][]int, f plan.Fault) {
 		require.Contains(t, needs[index(key)], index(next))
 	}
 	first := index(f.Detail[0])
+	for _, key := range f.Detail {
+		require.LessOrEqual(t, first, index(key), "it starts with what comes first in the plan")
+	}
 	require.Equal(t, fmt.Sprintf("steps[%d].needs[%d]", first, slices.Index(needs[first], index(f.Detail[1]))), f.Path)
 }
 
@@ -173,6 +176,12 @@ func TestUnknownNeedsAreGuessed(t *testing.T) {
 	require.Len(t, faults, 2)
 	require.Equal(t, "is the key of no step, did you mean build-all?", faults[0].Message)
 	require.Equal(t, "is the key of no step", faults[1].Message)
+}
+
+func TestNeedsAreListedOnce(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"steps[1].needs[2] duplicate_key"},
+		faultsOf(t, "name: p\nsteps: [{key: a, kind: k}, {key: b, kind: k, needs: [a, c, a]}, {key: c, kind: k}]"))
 }
 
 func TestDuplicatedKeysMakeNoCycle(t *testing.T) {
