@@ -2115,9 +2115,9 @@ ALTER TABLE ONLY weir.step_inputs
 COMMENT ON CONSTRAINT step_inputs_pkey ON weir.step_inputs IS 'A step has one `with`.';
 
 ALTER TABLE ONLY weir.steps
-    ADD CONSTRAINT step_key_is_unique_in_its_run UNIQUE (run_id, key);
+    ADD CONSTRAINT step_key_is_unique_in_its_run UNIQUE (key, run_id);
 
-COMMENT ON CONSTRAINT step_key_is_unique_in_its_run ON weir.steps IS 'No two steps of a run have the same key.';
+COMMENT ON CONSTRAINT step_key_is_unique_in_its_run ON weir.steps IS 'No two steps of a run have the same key. The key comes first so that only the primary key leads to the steps of a run: with statistics of many small runs the planner would take either for (run_id, step), and read a whole run of 10,000 steps for each of them.';
 
 ALTER TABLE ONLY weir.steps
     ADD CONSTRAINT steps_pkey PRIMARY KEY (run_id, step);
