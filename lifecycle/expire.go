@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,9 @@ import (
 const (
 	expireBatch = 1000 // attempts in a transaction; the limit of the queries of expire.sql
 	expireTurns = 4    // transactions of one reason
+
+	fetchedLately = 2 * time.Minute // what was fetched before is looked at by the sweep: most of it runs, and for long
+	fetchedEver   = 10 * 365 * 24 * time.Hour
 )
 
 // expireOnce ends, once a second, what nobody ends: attempts of workers that are gone, over their deadline, stalled, or
@@ -45,7 +49,7 @@ func (e *Engine) expire(ctx context.Context) error {
 			return holdsOf(rows, func(r queries.StepUnconfirmedRow) (uuid.UUID, int32, int32) { return r.RunID, r.Step, r.Attempt }), err
 		}),
 		e.expireStops(ctx),
-		e.expireFetched(ctx),
+		e.expireFetched(ctx, fetchedLately),
 	)
 	if err != nil {
 		return mapError(err)
@@ -141,9 +145,10 @@ func (e *Engine) expireStops(ctx context.Context) error {
 	return nil
 }
 
-// expireFetched takes back the dispatch of steps whose River job somebody fetched and nobody started.
-func (e *Engine) expireFetched(ctx context.Context) error {
-	rows, err := e.q.RiverStuck(ctx)
+// expireFetched takes back the dispatch of steps whose River job somebody fetched, not longer ago than since, and nobody
+// started.
+func (e *Engine) expireFetched(ctx context.Context, since time.Duration) error {
+	rows, err := e.q.RiverStuck(ctx, since.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("look for dispatched steps that nobody started: %w", err)
 	}

@@ -31,7 +31,7 @@ func (e *Engine) sweepOnce(ctx context.Context) error {
 // has left wrong, so that within a minute each step says what happened and moves on. What has a dirty row is left to
 // reconcile. Each repair is logged and told to the observer.
 func (e *Engine) sweep(ctx context.Context) error {
-	err := e.q.HeardOver(ctx)
+	err := errors.Join(e.q.HeardOver(ctx), e.expireFetched(ctx, fetchedEver))
 	for _, state := range []RunState{RunRunning, RunPaused} {
 		err = errors.Join(err, e.sweepState(ctx, state))
 	}
@@ -43,10 +43,11 @@ func (e *Engine) sweepState(ctx context.Context, state RunState) error {
 	p := queries.SweepRunsParams{
 		State: queries.WeirRunState(state), CreatedBefore: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Before: uuid.Max, Most: sweepRuns,
 	}
+	var failed error // a batch that fails keeps no other from being swept
 	for {
 		rows, err := e.q.SweepRuns(ctx, p)
 		if err != nil {
-			return fmt.Errorf("list the %s runs: %w", state, err)
+			return errors.Join(failed, fmt.Errorf("list the %s runs: %w", state, err))
 		}
 		var ids []uuid.UUID
 		steps := int32(0)
@@ -57,12 +58,12 @@ func (e *Engine) sweepState(ctx context.Context, state RunState) error {
 				continue
 			}
 			if err := e.sweepBatch(ctx, ids); err != nil {
-				return fmt.Errorf("sweep %d %s runs: %w", len(ids), state, err)
+				failed = errors.Join(failed, fmt.Errorf("sweep %d %s runs: %w", len(ids), state, err))
 			}
 			ids, steps = nil, 0
 		}
-		if len(rows) < sweepRuns {
-			return nil
+		if len(rows) < sweepRuns || ctx.Err() != nil {
+			return failed
 		}
 		last := rows[len(rows)-1]
 		p.CreatedBefore, p.Before = last.CreatedAt, last.ID

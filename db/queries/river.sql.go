@@ -187,17 +187,25 @@ func (q *Queries) RiverStop(ctx context.Context, arg RiverStopParams) ([]RiverSt
 }
 
 const riverStuck = `-- name: RiverStuck :many
-with stuck as materialized (
-  select j.id, s.run_id, s.step, exists (select from weir.workers w where w.id::text = any (j.attempted_by) and w.gone_at is null) as alive
+with fetched as materialized (
+  select j.id,
+    case when j.args->>'run' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (j.args->>'run')::uuid end as run_id,
+    case when j.args->>'step' ~ '^[0-9]{1,9}$' then (j.args->>'step')::int end as step
   from weir.river_job j
-  join weir.steps s on s.river_job_id = j.id
-    and s.run_id = case when j.args->>'run' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (j.args->>'run')::uuid end
-    and s.step = case when j.args->>'step' ~ '^[0-9]{1,9}$' then (j.args->>'step')::int end
+  where j.state = 'running' and j.attempted_at < clock_timestamp() - interval '10 seconds' and j.attempted_at > clock_timestamp() - $1::bigint * interval '1 millisecond'
+), unstarted as materialized (
+  select f.id, s.run_id, s.step
+  from fetched f
+  join weir.steps s on s.run_id = f.run_id and s.step = f.step and s.river_job_id = f.id
   join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
-  where j.state = 'running' and j.attempted_at < clock_timestamp() - interval '10 seconds' and s.state in ('available', 'retrying')
+  where s.state in ('available', 'retrying')
   order by s.run_id, s.step
   limit 1000
   for no key update of s skip locked
+), stuck as materialized (
+  select u.id, u.run_id, u.step, exists (select from weir.workers w where w.id::text = any (j.attempted_by) and w.gone_at is null) as alive
+  from unstarted u
+  join weir.river_job j on j.id = u.id
 ), cleared as (
   update weir.steps s
   set river_job_id = null
@@ -223,10 +231,11 @@ type RiverStuckRow struct {
 	Alive bool
 }
 
-// Dispatched steps whose River job was fetched 10 s ago and that were never started under it: their dispatch is taken
-// back, and reconcile makes another one. The job of a worker that is gone is discarded; one that lives ends its own.
-func (q *Queries) RiverStuck(ctx context.Context) ([]RiverStuckRow, error) {
-	rows, err := q.db.Query(ctx, riverStuck)
+// Dispatched steps whose River job was fetched at least 10 s ago, and not before since, and that were never started under
+// it: their dispatch is taken back, and reconcile makes another one. The job of a worker that is gone is discarded; one
+// that lives ends its own.
+func (q *Queries) RiverStuck(ctx context.Context, sinceMs int64) ([]RiverStuckRow, error) {
+	rows, err := q.db.Query(ctx, riverStuck, sinceMs)
 	if err != nil {
 		return nil, err
 	}
