@@ -118,11 +118,3 @@ func TestObjectsWithoutACommentAreFound(t *testing.T) {
 		"view some_view has no comment",
 	}, found)
 }
-
-// No trigger and no constraint of ours is on River's tables: a refused row would poison River's batches.
-func TestRiversTablesAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	pool := dbtest.Pool(t)
-	require.Zero(t, one[int](t, pool, "select count(*) from pg_trigger where tgrelid::regclass::text like 'weir.river\\_%'"))
-	require.Zero(t, one[int](t, pool, "select count(*) from pg_constraint where confrelid::regclass::text like 'weir.river\\_%' or conrelid::regclass::text like 'weir.river\\_%' and contype = 'f'"))
-}

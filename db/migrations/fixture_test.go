@@ -115,13 +115,13 @@ func plant(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 }
 
 // refused is the refusal in err: SQLSTATE 23514 and this constraint.
-func refused(t *testing.T, err error, constraint string) *db.Error {
+func refused(t *testing.T, err error, constraint string) db.Error {
 	t.Helper()
 	refusal, ok := db.AsError(err)
 	require.True(t, ok, "%s: %v", constraint, err)
 	require.Equal(t, db.CheckViolation, refusal.SQLState, "%v", err)
 	require.Equal(t, constraint, refusal.Constraint, "%v", err)
-	return refusal
+	return *refusal
 }
 
 // one reads a single value.
