@@ -2143,9 +2143,9 @@ CREATE INDEX late_reports_of_step ON weir.late_reports USING btree (run_id, step
 
 COMMENT ON INDEX weir.late_reports_of_step IS 'Counts what is kept of a step, and shows it.';
 
-CREATE INDEX needs_of_step ON weir.needs USING btree (run_id, step);
+CREATE INDEX needs_of_step ON weir.needs USING btree (step, run_id);
 
-COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run.';
+COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need.';
 
 CREATE INDEX river_job_kind ON weir.river_job USING btree (kind);
 
