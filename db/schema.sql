@@ -1,3 +1,4 @@
+
 CREATE SCHEMA weir;
 
 COMMENT ON SCHEMA weir IS 'Weir: plans (DAGs of steps) run on workers that share this database. Start with weir.overview, weir.running, weir.stuck and weir.violations; every object here has a comment (\d+, \df+).';
@@ -2312,3 +2313,4 @@ COMMENT ON TRIGGER transitions_are_recorded ON weir.runs IS 'Each change of stat
 CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_steps();
 
 COMMENT ON TRIGGER transitions_are_recorded ON weir.steps IS 'Each change of state writes its row in weir.transitions in the same statement.';
+

@@ -32,8 +32,8 @@ with acting as materialized (
   from acting
   cross join weir.runs r
   join weir.steps s on s.run_id = r.id
-  where r.id = any(@ids::uuid[]) and r.cancel_requested_at is not null and r.state in ('running', 'paused')
-    and s.state in ('pending', 'available', 'retrying', 'waiting')
+  where r.id = any(@ids::uuid[]) and r.cancel_requested_at is not null and r.state::text in ('running', 'paused')
+    and s.state::text in ('pending', 'available', 'retrying', 'waiting')
   order by s.run_id, s.step
   limit @most
   for no key update of s
@@ -66,7 +66,7 @@ insert into weir.stops (run_id, step, attempt, worker_id, cause, give_up_at, gra
 select s.run_id, s.step, s.attempt, s.worker_id, 'cancel_requested', clock_timestamp() + s.grace + interval '2 seconds', s.grace
 from weir.runs r
 join weir.steps s on s.run_id = r.id
-where r.id = any(@ids::uuid[]) and r.cancel_requested_at is not null and r.state in ('running', 'paused') and s.state = 'running'
+where r.id = any(@ids::uuid[]) and r.cancel_requested_at is not null and r.state::text in ('running', 'paused') and s.state = 'running'
 on conflict do nothing
 returning worker_id;
 
@@ -76,7 +76,7 @@ insert into weir.stops (run_id, step, attempt, worker_id, cause, give_up_at, gra
 select s.run_id, s.step, s.attempt, s.worker_id, 'cancel_requested', clock_timestamp() + s.grace + interval '2 seconds', s.grace
 from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
 join weir.steps s on s.run_id = a.run_id and s.step = a.step
-where s.cancel_requested_at is not null and s.state = 'running'
+where s.cancel_requested_at is not null and s.state::text = 'running'
 on conflict do nothing
 returning worker_id;
 

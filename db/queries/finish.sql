@@ -7,7 +7,8 @@ where pg_try_advisory_xact_lock(2003134834, shard);
 -- name: StepFinish :many
 -- Records how attempts ended, where they are still current, and decides what becomes of their steps. Those that nobody
 -- has to be told of, or whose shard this transaction holds, are settled at once. A row that somebody else has locked
--- is left out rather than waited for.
+-- is left out rather than waited for. Rows are found by their key: the casts keep the planner from the small partial
+-- index of what is running, of which it would read all for each.
 with asked as materialized (
   select
     unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@attempts::int[]) as attempt, unnest(@reports::uuid[]) as report,
@@ -20,12 +21,15 @@ with asked as materialized (
   select
     a.*, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants,
     (s.cancel_requested_at is not null or r.cancel_requested_at is not null) as cancelling
-  from asked a
-  join weir.steps s on s.run_id = a.run_id and s.step = a.step
+  from (select * from asked order by run_id, step) a
+  cross join lateral (
+    select s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.cancel_requested_at
+    from weir.steps s
+    where s.run_id = a.run_id and s.step = a.step and s.state::text = 'running' and s.attempt = a.attempt and s.worker_id = @worker::uuid
+    for no key update skip locked
+    offset 0
+  ) s
   join weir.runs r on r.id = a.run_id
-  where s.state = 'running' and s.attempt = a.attempt and s.worker_id = @worker::uuid
-  order by s.run_id, s.step
-  for no key update of s skip locked
 ), judged as materialized (
   select
     h.*, sum(h.dependants) over (order by h.run_id, h.step) <= 1000 as fits,
@@ -61,17 +65,18 @@ with asked as materialized (
     finished_at = case when j.to_state <> 'retrying' then clock_timestamp() end,
     settled = j.to_state <> 'retrying' and (j.dependants = 0 or j.fits and weir.shard_of(s.run_id) = any(@shards::int[])) and @settle::boolean
   from judged j
-  where s.run_id = j.run_id and s.step = j.step and s.state = 'running' and s.attempt = j.attempt
-  returning s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at
+  where s.run_id = j.run_id and s.step = j.step and s.attempt = j.attempt
+  returning
+    s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at,
+    j.has_output and s.state = 'succeeded' as keeps, j.output, j.output_error, j.error_code, j.error_message, j.retryable, j.error_detail
 ), kept as (
   insert into weir.outputs (run_id, step, attempt, output, output_error, error_code, error_message, error_retryable, error_detail)
   select
-    d.run_id, d.step, d.attempt, case when j.has_output and d.state = 'succeeded' then j.output end, nullif(j.output_error, 'null'),
-    nullif(j.error_code, ''), case when j.error_code <> '' then j.error_message end, case when j.error_code <> '' then j.retryable end,
-    case when j.error_code <> '' then nullif(j.error_detail, 'null') end
-  from done d
-  join judged j on j.run_id = d.run_id and j.step = d.step
-  where (j.has_output and d.state = 'succeeded') or j.output_error <> 'null' or j.error_code <> ''
+    run_id, step, attempt, case when keeps then output end, nullif(output_error, 'null'), nullif(error_code, ''),
+    case when error_code <> '' then error_message end, case when error_code <> '' then retryable end,
+    case when error_code <> '' then nullif(error_detail, 'null') end
+  from done
+  where keeps or output_error <> 'null' or error_code <> ''
 ), stopped as (
   delete from weir.stops t using done d where @stops::boolean and t.run_id = d.run_id and t.step = d.step and t.attempt = d.attempt
 )

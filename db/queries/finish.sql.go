@@ -75,12 +75,15 @@ with asked as materialized (
   select
     a.run_id, a.step, a.attempt, a.report, a.outcome, a.cause, a.retryable, a.retry_after_ms, a.output, a.has_output, a.output_error, a.error_code, a.error_message, a.error_detail, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants,
     (s.cancel_requested_at is not null or r.cancel_requested_at is not null) as cancelling
-  from asked a
-  join weir.steps s on s.run_id = a.run_id and s.step = a.step
+  from (select run_id, step, attempt, report, outcome, cause, retryable, retry_after_ms, output, has_output, output_error, error_code, error_message, error_detail from asked order by run_id, step) a
+  cross join lateral (
+    select s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.cancel_requested_at
+    from weir.steps s
+    where s.run_id = a.run_id and s.step = a.step and s.state::text = 'running' and s.attempt = a.attempt and s.worker_id = $15::uuid
+    for no key update skip locked
+    offset 0
+  ) s
   join weir.runs r on r.id = a.run_id
-  where s.state = 'running' and s.attempt = a.attempt and s.worker_id = $15::uuid
-  order by s.run_id, s.step
-  for no key update of s skip locked
 ), judged as materialized (
   select
     h.run_id, h.step, h.attempt, h.report, h.outcome, h.cause, h.retryable, h.retry_after_ms, h.output, h.has_output, h.output_error, h.error_code, h.error_message, h.error_detail, h.failures, h.max_attempts, h.retry, h.allow_failure, h.dependants, h.cancelling, sum(h.dependants) over (order by h.run_id, h.step) <= 1000 as fits,
@@ -116,17 +119,18 @@ with asked as materialized (
     finished_at = case when j.to_state <> 'retrying' then clock_timestamp() end,
     settled = j.to_state <> 'retrying' and (j.dependants = 0 or j.fits and weir.shard_of(s.run_id) = any($16::int[])) and $17::boolean
   from judged j
-  where s.run_id = j.run_id and s.step = j.step and s.state = 'running' and s.attempt = j.attempt
-  returning s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at
+  where s.run_id = j.run_id and s.step = j.step and s.attempt = j.attempt
+  returning
+    s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at,
+    j.has_output and s.state = 'succeeded' as keeps, j.output, j.output_error, j.error_code, j.error_message, j.retryable, j.error_detail
 ), kept as (
   insert into weir.outputs (run_id, step, attempt, output, output_error, error_code, error_message, error_retryable, error_detail)
   select
-    d.run_id, d.step, d.attempt, case when j.has_output and d.state = 'succeeded' then j.output end, nullif(j.output_error, 'null'),
-    nullif(j.error_code, ''), case when j.error_code <> '' then j.error_message end, case when j.error_code <> '' then j.retryable end,
-    case when j.error_code <> '' then nullif(j.error_detail, 'null') end
-  from done d
-  join judged j on j.run_id = d.run_id and j.step = d.step
-  where (j.has_output and d.state = 'succeeded') or j.output_error <> 'null' or j.error_code <> ''
+    run_id, step, attempt, case when keeps then output end, nullif(output_error, 'null'), nullif(error_code, ''),
+    case when error_code <> '' then error_message end, case when error_code <> '' then retryable end,
+    case when error_code <> '' then nullif(error_detail, 'null') end
+  from done
+  where keeps or output_error <> 'null' or error_code <> ''
 ), stopped as (
   delete from weir.stops t using done d where $18::boolean and t.run_id = d.run_id and t.step = d.step and t.attempt = d.attempt
 )
@@ -169,7 +173,8 @@ type StepFinishRow struct {
 
 // Records how attempts ended, where they are still current, and decides what becomes of their steps. Those that nobody
 // has to be told of, or whose shard this transaction holds, are settled at once. A row that somebody else has locked
-// is left out rather than waited for.
+// is left out rather than waited for. Rows are found by their key: the casts keep the planner from the small partial
+// index of what is running, of which it would read all for each.
 func (q *Queries) StepFinish(ctx context.Context, arg StepFinishParams) ([]StepFinishRow, error) {
 	rows, err := q.db.Query(ctx, stepFinish,
 		arg.Runs,

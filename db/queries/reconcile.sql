@@ -39,7 +39,7 @@ select coalesce((
   from weir.steps s
   join weir.runs r on r.id = s.run_id
   where s.state = 'retrying' and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
-    and r.state = 'running' and r.cancel_requested_at is null
+    and r.state::text = 'running' and r.cancel_requested_at is null
   order by s.run_after
   limit 1
 ), -1)::bigint as ms;
@@ -52,7 +52,7 @@ select id from weir.runs where cancel_requested_at is not null and finished_at i
 select s.run_id, s.step
 from weir.runs r
 join weir.steps s on s.run_id = r.id
-where r.id = any(@ids::uuid[]) and r.state = 'running' and r.cancel_requested_at is null and s.river_job_id is null
+where r.id = any(@ids::uuid[]) and r.state::text = 'running' and r.cancel_requested_at is null and s.river_job_id is null
   and (s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp())
 limit @most;
 
@@ -65,15 +65,15 @@ with asked as materialized (
   from asked a
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
   where s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
-    and (s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp())
+    and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp())
   order by s.run_id, s.step
   for no key update of s
 ), moved as (
   update weir.steps s set river_job_id = nextval('weir.river_job_id_seq')
   from held h
   join weir.runs r on r.id = h.run_id
-  where s.run_id = h.run_id and s.step = h.step and s.river_job_id is null and s.state in ('available', 'retrying')
-    and r.state = 'running' and r.cancel_requested_at is null
+  where s.run_id = h.run_id and s.step = h.step and s.river_job_id is null and s.state::text in ('available', 'retrying')
+    and r.state::text = 'running' and r.cancel_requested_at is null
   returning s.run_id, s.step, s.kind, s.queue, s.priority, s.river_job_id
 ), job as (
   insert into weir.river_job (id, args, kind, queue, priority, max_attempts)

@@ -68,7 +68,7 @@ with asked as materialized (
     s.needs_allowed + a.allowed as needs_allowed, s.needs_neutral + a.neutral as needs_neutral
   from asked a
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
-  where s.state = 'pending' and (a.ended > 0 or s.needs_open = 0)
+  where s.state::text = 'pending' and (a.ended > 0 or s.needs_open = 0)
   order by s.run_id, s.step
   for no key update of s
 ), judged as materialized (
@@ -97,7 +97,7 @@ with asked as materialized (
     finished_at = case when j.to_state in ('skipped', 'cancelled') then clock_timestamp() end,
     settled = j.to_state in ('skipped', 'cancelled') and j.dependants <= 1000 and @settle::boolean
   from judged j
-  where s.run_id = j.run_id and s.step = j.step and s.state = 'pending'
+  where s.run_id = j.run_id and s.step = j.step and s.state::text = 'pending'
   returning s.run_id, s.step, s.state, s.cause, s.settled, s.allow_failure, s.dependants, s.kind, s.queue, s.priority, s.river_job_id
 ), job as (
   insert into weir.river_job (id, args, kind, queue, priority, max_attempts)
@@ -118,7 +118,7 @@ with asked as materialized (
     r.id, r.state, r.cancel_requested_at, r.steps_open - a.ended as steps_open, r.steps_failed + a.failed as steps_failed
   from asked a
   join weir.runs r on r.id = a.id
-  where r.state in ('running', 'paused')
+  where r.state::text in ('running', 'paused')
   order by r.id
   for no key update of r
 )

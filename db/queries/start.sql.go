@@ -24,7 +24,7 @@ join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id 
 join weir.runs r on r.id = s.run_id
 left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step
 left join weir.run_inputs ri on ri.run_id = s.run_id
-where s.state = 'running' and s.worker_id = $4::uuid
+where s.state::text = 'running' and s.worker_id = $4::uuid
 `
 
 type StepClaimedParams struct {
@@ -218,12 +218,15 @@ with asked as materialized (
 ), alive as materialized (
   select id from weir.workers where id = $4::uuid and gone_at is null and lease_until > clock_timestamp() for key share
 ), held as materialized (
-  select s.run_id, s.step, a.token
-  from asked a
-  join weir.steps s on s.run_id = a.run_id and s.step = a.step
-  where s.river_job_id = a.token and s.state in ('available', 'retrying') and s.cancel_requested_at is null
-  order by s.run_id, s.step
-  for no key update of s skip locked
+  select s.run_id, s.step
+  from (select run_id, step, token from asked order by run_id, step) a
+  cross join lateral (
+    select s.run_id, s.step
+    from weir.steps s
+    where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and s.cancel_requested_at is null
+    for no key update skip locked
+    offset 0
+  ) s
 )
 update weir.steps s set
   state = 'running', cause = 'claimed', attempt = s.attempt + 1, worker_id = w.id, claimed_at = clock_timestamp(),
@@ -233,8 +236,8 @@ cross join alive w
 join weir.runs r on r.id = h.run_id
 left join weir.step_inputs i on i.run_id = h.run_id and i.step = h.step
 left join weir.run_inputs ri on ri.run_id = h.run_id
-where s.run_id = h.run_id and s.step = h.step and s.river_job_id = h.token and s.state in ('available', 'retrying')
-  and r.state = 'running' and r.cancel_requested_at is null
+where s.run_id = h.run_id and s.step = h.step
+  and r.state::text = 'running' and r.cancel_requested_at is null
 returning
   s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
@@ -313,7 +316,7 @@ const stepTakeBack = `-- name: StepTakeBack :exec
 update weir.steps s set river_job_id = null
 from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::bigint[]) as token) a
 join weir.runs r on r.id = a.run_id
-where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state in ('available', 'retrying') and r.state = 'paused'
+where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and r.state::text = 'paused'
 `
 
 type StepTakeBackParams struct {
