@@ -17,7 +17,7 @@ type serverFlags struct {
 	Listen string `setting:"" group:"API" placeholder:"HOST:PORT" help:"Where the API is served, port 0 for any free one (127.0.0.1:8080)."`
 	Auth   string `setting:"" enum:"auto,token,none" default:"auto" group:"API" help:"Who may call the API. auto: on loopback everybody, beyond it refused as long as there are no tokens. none: everybody, everywhere."`
 
-	Queue        map[string]int `setting:"" group:"Work" placeholder:"NAME=SLOTS" mapsep:"," help:"Slots of a queue; repeatable. Default: default=1000 and, with exec, exec=2 x cores. 0: does not work that queue."`
+	Queue        map[string]int `setting:"" group:"Work" placeholder:"NAME=SLOTS" mapsep:"," help:"Slots of a queue; repeatable. Default: default=500 and, with exec, exec=2 x cores. 0: does not work that queue."`
 	EnableExec   bool           `setting:"" group:"Work" help:"Let steps of kind exec run commands on this machine."`
 	ExecDir      string         `setting:"" type:"path" group:"Work" placeholder:"DIR" help:"Where commands without a workspace run (the working directory)."`
 	ExecPassEnv  []string       `setting:"" group:"Work" placeholder:"NAME" help:"Variables of this process that commands get, beside PATH, HOME, LANG and TMPDIR; '*': all but WEIR_* and PG*."`

@@ -19,8 +19,9 @@ const (
 	QueueExec    = "exec"
 )
 
-// DefaultSlots is how many steps of queue default a replica works at the same time.
-const DefaultSlots = 1000
+// DefaultSlots is how many steps of queue default a replica works at the same time. More of them make nothing quicker,
+// and each costs memory.
+const DefaultSlots = 500
 
 // DefaultListen is where the API is served.
 const DefaultListen = "127.0.0.1:8080"
@@ -53,7 +54,7 @@ type Config struct {
 	// NoAPI serves no API, NoWork works on no steps. The replica reconciles in any case.
 	NoAPI, NoWork bool
 
-	// Queues are slots by queue, in addition to the defaults or instead of them: default 1,000 and, where kind exec is
+	// Queues are slots by queue, in addition to the defaults or instead of them: default 500 and, where kind exec is
 	// registered, exec 2 × cores. A queue with 0 slots is not worked.
 	Queues map[string]int
 

@@ -277,3 +277,56 @@ steps:
 	require.Equal(t, 3, workers)
 	nothingIsBroken(t, pool)
 }
+
+func TestReplicaOutlivesItsConnections(t *testing.T) { // W3
+	t.Parallel()
+	pool := dbtest.Pool(t)
+	runReplica(t, pool, nil)
+	run := submit(t, pool, `
+name: through
+steps:
+  - {key: a, kind: sleep, with: {duration: 300ms}}
+  - {key: b, kind: noop, needs: [a]}
+`)
+	stepBecomes(t, pool, run, "a", lifecycle.StepRunning)
+	_, err := pool.Exec(t.Context(), `
+select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { // the test's own pool has lost connections, too
+		states, err := lifecycle.NewReader(pool).RunStates(t.Context(), []uuid.UUID{run})
+		return err == nil && states[run] == lifecycle.RunSucceeded
+	}, patience, 5*time.Millisecond)
+	becomes(t, pool, submit(t, pool, "{name: after, steps: [{key: a, kind: noop}]}"), lifecycle.RunSucceeded)
+	step := stepBecomes(t, pool, run, "a", lifecycle.StepSucceeded)
+	require.Equal(t, 1, step.Attempt)
+	nothingIsBroken(t, pool)
+}
+
+func TestReplicaBehindAPooler(t *testing.T) { // W7
+	t.Parallel()
+	for name, direct := range map[string]bool{"with a direct URL": true, "without one": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := dbtest.Pool(t)
+			url := pool.Config().ConnString()
+			runReplica(t, pool, func(c *Config) {
+				c.Database = db.Config{URL: dbtest.Pooler(t, url), PgBouncer: true}
+				if direct {
+					c.Database.DirectURL = url
+				}
+			})
+			run := submit(t, pool, "{name: pooled, steps: [{key: a, kind: noop}, {key: b, kind: noop, needs: [a]}]}")
+			becomes(t, pool, run, lifecycle.RunSucceeded)
+			want := "poll"
+			if direct {
+				want = "listen"
+			}
+			var mode string
+			require.Eventually(t, func() bool {
+				require.NoError(t, pool.QueryRow(t.Context(), "select notify from weir.workers").Scan(&mode))
+				return mode == want
+			}, patience, 5*time.Millisecond)
+			nothingIsBroken(t, pool)
+		})
+	}
+}

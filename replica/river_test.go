@@ -107,14 +107,17 @@ func TestRiverTopics(t *testing.T) {
 	}, patience, 5*time.Millisecond, "a row ends when there was nothing to start")
 }
 
-func TestRiverIsNudgedByItsProcess(t *testing.T) {
+// nudge lets River hear of new rows in a queue.
+func (h *riverHub) nudge(queue string) { h.Hear("weir.river_insert", `{"queue":"`+queue+`"}`) }
+
+func TestRiverFetchesWhatItIsFor(t *testing.T) {
 	t.Parallel()
 	r, seen, _ := withRiver(t, false)
 	id := insertQuietly(t, r.pool, "noop", "default")
 	other := insertQuietly(t, r.pool, "noop", "other")
 	unknown := insertQuietly(t, r.pool, "unheard-of", "default")
-	r.hub.Nudge("other")
-	r.hub.Nudge("default")
+	r.hub.nudge("other")
+	r.hub.nudge("default")
 	require.Equal(t, id, seen.next(t))
 	var left []int64
 	rows, err := r.pool.Query(t.Context(), "select id from weir.river_job where state = 'available' order by id")
@@ -141,7 +144,7 @@ func TestRiverListenerKeepsEachNotificationOnce(t *testing.T) {
 	l := newRiverDriver(nil, &hub, []string{"a", "b"}).GetListener(nil)
 	require.NoError(t, l.Connect(t.Context()))
 	for range 3 * maxRiverNotifications {
-		hub.Nudge("a")
+		hub.nudge("a")
 	}
 	hub.Hear("weir.river_control", `{"action":"cancel","job_id":1,"queue":"a"}`)
 	hub.Hear("weir.river_insert", "")
@@ -160,6 +163,6 @@ func TestRiverListenerKeepsEachNotificationOnce(t *testing.T) {
 	_, err := l.WaitForNotification(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, l.Close(t.Context()))
-	hub.Nudge("a")
+	hub.nudge("a")
 	require.Empty(t, hub.listeners)
 }

@@ -24,9 +24,9 @@ func riverChannels() []string {
 	return []string{riverSchema + ".river_control", riverSchema + "." + riverTopicInsert, riverSchema + ".river_leadership"}
 }
 
-// riverHub brings notifications to the River client of this process, or clients, should one follow another: those that
-// the replica's one listener heard, and those that the process gives itself because it has just dispatched something.
-// The zero value is ready.
+// riverHub brings what the replica's one listener heard to the River client of this process, or clients, should one
+// follow another: River needs no connection of its own to listen on, and none that gets around a pooler. The zero value
+// is ready.
 type riverHub struct {
 	mu        sync.Mutex
 	listeners map[*riverListener]struct{}
@@ -48,12 +48,6 @@ func (h *riverHub) Hear(channel, payload string) {
 			}
 		}
 	})
-}
-
-// Nudge tells River that there are new rows in a queue.
-func (h *riverHub) Nudge(queue string) {
-	n := insertNotification(queue)
-	h.each(func(l *riverListener) { l.push(n) })
 }
 
 func (h *riverHub) each(do func(*riverListener)) {
