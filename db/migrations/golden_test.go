@@ -56,7 +56,7 @@ select string_agg(translate(line, '()', ''), e'\n' order by line collate "C") fr
   where attnum > 0 and not attisdropped
   union all select format('%s %s %s %s', oid::regclass, relkind, relpersistence, reloptions) from pg_class where relnamespace = 'weir'::regnamespace
   union all select oid::regclass || ' ' || pg_get_viewdef(oid) from pg_class where relnamespace = 'weir'::regnamespace and relkind = 'v'
-  union all select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'weir'::regnamespace
+  union all select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'weir'::regnamespace and contype <> 'n'
   union all select indexdef from pg_indexes where schemaname = 'weir'
   union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'weir'::regnamespace
   union all select enumtypid::regtype || ' ' || string_agg(enumlabel, ',' order by enumsortorder) from pg_enum group by enumtypid

@@ -22,10 +22,9 @@ func TestRiversTables(t *testing.T) {
 	require.Zero(t, one[int](t, pool, gin))
 	require.Equal(t, 3, one[int](t, pool, settings))
 	// A refused row would poison River's batches.
-	require.Zero(t, one[int](t, pool, `select count(*) from pg_trigger where tgrelid::regclass::text like 'weir.river\_%'`))
+	require.Zero(t, one[int](t, pool, `select count(*) from pg_trigger join pg_class c on c.oid = tgrelid where relname like 'river\_%'`))
 	require.Zero(t, one[int](t, pool, `
-select count(*) from pg_constraint
-where confrelid::regclass::text like 'weir.river\_%' or conrelid::regclass::text like 'weir.river\_%' and contype = 'f'`))
+select count(*) from pg_constraint join pg_class c on c.oid in (conrelid, confrelid) where contype = 'f' and relname like 'river\_%'`))
 
 	_, err := migrations.Down(t.Context(), database.URL, river-1, nil)
 	require.NoError(t, err)

@@ -114,10 +114,10 @@ func TestRoleReader(t *testing.T) {
 	conn, _ := member(t, database, "weir_reader")
 	_, err := pool.Exec(t.Context(), "create table weir.later (i int)") // a later migration
 	require.NoError(t, err)
-	relations := one[[]string](t, pool, "select array_agg(oid::regclass::text) from pg_class where relnamespace = 'weir'::regnamespace and relkind in ('r', 'v', 'p')")
+	relations := one[[]string](t, pool, "select array_agg('weir.' || relname) from pg_class where relnamespace = 'weir'::regnamespace and relkind in ('r', 'v', 'p')")
 	require.Contains(t, relations, "weir.violations")
 	require.Contains(t, relations, "weir.later")
-	views := one[[]string](t, pool, "select array_agg(oid::regclass::text) from pg_class where relnamespace = 'weir'::regnamespace and relkind = 'v'")
+	views := one[[]string](t, pool, "select array_agg('weir.' || relname) from pg_class where relnamespace = 'weir'::regnamespace and relkind = 'v'")
 	for _, relation := range relations {
 		_, err := conn.Exec(t.Context(), "select * from "+relation)
 		require.NoError(t, err, relation)
