@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// dueAgain is how soon what is due and could not be dispatched is looked at again.
+const dueAgain = 20 * time.Millisecond
+
 // Run makes reconcile's passes, looks at what is due and sweeps, until ctx ends; then it answers nil. What goes wrong
 // is logged and tried again.
 func (e *Engine) Run(ctx context.Context) error {
@@ -119,7 +122,7 @@ func (e *Engine) dueOnce(ctx context.Context) error {
 		return err
 	}
 	if ms >= 0 {
-		e.lookAgainIn(max(milliseconds(ms), time.Millisecond))
+		e.lookAgainIn(max(milliseconds(ms), dueAgain)) // what is due and was left is held by somebody else
 	}
 	return nil
 }

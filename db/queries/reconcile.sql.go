@@ -146,7 +146,8 @@ select s.run_id, s.step
 from weir.steps s
 join weir.runs r on r.id = s.run_id
 where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
-  and r.state = 'running' and r.cancel_requested_at is null
+  and r.state::text = 'running' and r.cancel_requested_at is null
+  and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
 order by s.run_after
 limit $1
 `
@@ -184,6 +185,7 @@ select coalesce((
   join weir.runs r on r.id = s.run_id
   where s.state = 'retrying' and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
     and r.state::text = 'running' and r.cancel_requested_at is null
+    and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
   order by s.run_after
   limit 1
 ), -1)::bigint as ms
