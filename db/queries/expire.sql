@@ -10,7 +10,7 @@ for no key update skip locked;
 -- What is over its deadline and its grace, with two seconds more for the report.
 select s.run_id, s.step, s.attempt
 from weir.steps s
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - s.grace
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - s.grace
 where s.state = 'running' and s.deadline_at + s.grace + interval '2 seconds' < clock_timestamp()
 order by s.run_id, s.step
 limit 1000
@@ -20,7 +20,7 @@ for no key update of s skip locked;
 -- What gave no sign of life for stall_after and a lease: its worker should have stopped it long ago.
 select s.run_id, s.step, s.attempt
 from weir.steps s
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - sqlc.arg('lease_ms')::bigint * interval '1 millisecond'
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - sqlc.arg('lease_ms')::bigint * interval '1 millisecond'
 left join weir.heard h on h.run_id = s.run_id and h.step = s.step and h.attempt = s.attempt
 where s.state = 'running' and s.stall_after is not null
   and greatest(s.claimed_at, s.started_at, h.at) + s.stall_after + sqlc.arg('lease_ms')::bigint * interval '1 millisecond' < clock_timestamp()
@@ -33,7 +33,7 @@ for no key update of s skip locked;
 select s.run_id, s.step, s.attempt
 from weir.stops o
 join weir.steps s on s.run_id = o.run_id and s.step = o.step and s.attempt = o.attempt
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - o.grace
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - o.grace
 where s.state = 'running' and o.give_up_at < clock_timestamp()
 order by s.run_id, s.step
 limit 1000

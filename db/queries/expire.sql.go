@@ -49,7 +49,7 @@ func (q *Queries) StepOfWorker(ctx context.Context, worker uuid.UUID) ([]StepOfW
 const stepOverdue = `-- name: StepOverdue :many
 select s.run_id, s.step, s.attempt
 from weir.steps s
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - s.grace
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - s.grace
 where s.state = 'running' and s.deadline_at + s.grace + interval '2 seconds' < clock_timestamp()
 order by s.run_id, s.step
 limit 1000
@@ -86,7 +86,7 @@ func (q *Queries) StepOverdue(ctx context.Context) ([]StepOverdueRow, error) {
 const stepStalled = `-- name: StepStalled :many
 select s.run_id, s.step, s.attempt
 from weir.steps s
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - $1::bigint * interval '1 millisecond'
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - $1::bigint * interval '1 millisecond'
 left join weir.heard h on h.run_id = s.run_id and h.step = s.step and h.attempt = s.attempt
 where s.state = 'running' and s.stall_after is not null
   and greatest(s.claimed_at, s.started_at, h.at) + s.stall_after + $1::bigint * interval '1 millisecond' < clock_timestamp()
@@ -126,7 +126,7 @@ const stepUnconfirmed = `-- name: StepUnconfirmed :many
 select s.run_id, s.step, s.attempt
 from weir.stops o
 join weir.steps s on s.run_id = o.run_id and s.step = o.step and s.attempt = o.attempt
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - o.grace
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - o.grace
 where s.state = 'running' and o.give_up_at < clock_timestamp()
 order by s.run_id, s.step
 limit 1000

@@ -5,11 +5,12 @@ with beat as (
   update weir.pulse
   set steady_since = case when clock_timestamp() - beat_at between interval '-1 second' and interval '3 seconds' then steady_since else clock_timestamp() end,
     beat_at = clock_timestamp()
-  where clock_timestamp() - beat_at not between interval '-1 second' and interval '900 milliseconds'
+  where one and clock_timestamp() - beat_at not between interval '-1 second' and interval '900 milliseconds'
   returning steady_since
 )
 select exists (select from beat)::boolean as beat, coalesce((select b.steady_since from beat b), p.steady_since)::timestamptz as steady_since, clock_timestamp()::timestamptz as now
-from weir.pulse p;
+from weir.pulse p
+where p.one;
 
 -- name: PulseCreate :exec
 insert into weir.pulse default values on conflict do nothing;
@@ -18,7 +19,7 @@ insert into weir.pulse default values on conflict do nothing;
 -- True for whoever sweeps this time.
 with mine as (
   update weir.pulse set swept_at = clock_timestamp()
-  where clock_timestamp() - swept_at not between interval '-1 second' and sqlc.arg('every_ms')::bigint * interval '1 millisecond'
+  where one and clock_timestamp() - swept_at not between interval '-1 second' and sqlc.arg('every_ms')::bigint * interval '1 millisecond'
   returning one
 )
 select exists (select from mine)::boolean as mine;

@@ -12,13 +12,17 @@ with fetched as materialized (
   select f.id, s.run_id, s.step
   from fetched f
   join weir.steps s on s.run_id = f.run_id and s.step = f.step and s.river_job_id = f.id
-  join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
+  join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
   where s.state in ('available', 'retrying')
   order by s.run_id, s.step
   limit 1000
   for no key update of s skip locked
 ), stuck as materialized (
-  select u.id, u.run_id, u.step, exists (select from weir.workers w where w.id::text = any (j.attempted_by) and w.gone_at is null) as alive
+  select u.id, u.run_id, u.step, exists (
+    select from unnest(j.attempted_by) a
+    join weir.workers w on w.id = case when a ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then a::uuid end
+    where w.gone_at is null
+  ) as alive
   from unstarted u
   join weir.river_job j on j.id = u.id
 ), cleared as (
@@ -48,13 +52,15 @@ where id = any (@ids::bigint[]) and state = 'running';
 -- Dispatched steps of these runs whose River job has ended without a start, and running ones whose River job was
 -- cancelled or is not there any more. (River itself discards jobs that run for more than an hour: that means nothing.)
 select s.run_id, s.step, s.state, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
-from weir.steps s
+from (select unnest(@ids::uuid[]) as id) a
+cross join lateral (
+  select * from weir.steps s where s.run_id = a.id and s.river_job_id is not null and s.state in ('available', 'retrying', 'running') and s.runs_on = 'replica' offset 0
+) s
 left join weir.river_job j on j.id = s.river_job_id
-where s.run_id = any (@ids::uuid[]) and s.river_job_id is not null and s.runs_on = 'replica' and (
+where (
   s.state in ('available', 'retrying') and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
   or s.state = 'running' and s.cancel_requested_at is null and (j.id is null or j.state = 'cancelled')
-)
-order by s.run_id, s.step;
+);
 
 -- name: RiverTakeBack :many
 -- Takes the dispatch of steps back, and has reconcile make another one.

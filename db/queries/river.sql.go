@@ -87,13 +87,15 @@ func (q *Queries) RiverDiscard(ctx context.Context, ids []int64) error {
 
 const riverInterfered = `-- name: RiverInterfered :many
 select s.run_id, s.step, s.state, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
-from weir.steps s
+from (select unnest($1::uuid[]) as id) a
+cross join lateral (
+  select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = a.id and s.river_job_id is not null and s.state in ('available', 'retrying', 'running') and s.runs_on = 'replica' offset 0
+) s
 left join weir.river_job j on j.id = s.river_job_id
-where s.run_id = any ($1::uuid[]) and s.river_job_id is not null and s.runs_on = 'replica' and (
+where (
   s.state in ('available', 'retrying') and (j.id is null or j.state in ('completed', 'discarded', 'cancelled'))
   or s.state = 'running' and s.cancel_requested_at is null and (j.id is null or j.state = 'cancelled')
 )
-order by s.run_id, s.step
 `
 
 type RiverInterferedRow struct {
@@ -197,13 +199,17 @@ with fetched as materialized (
   select f.id, s.run_id, s.step
   from fetched f
   join weir.steps s on s.run_id = f.run_id and s.step = f.step and s.river_job_id = f.id
-  join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
+  join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
   where s.state in ('available', 'retrying')
   order by s.run_id, s.step
   limit 1000
   for no key update of s skip locked
 ), stuck as materialized (
-  select u.id, u.run_id, u.step, exists (select from weir.workers w where w.id::text = any (j.attempted_by) and w.gone_at is null) as alive
+  select u.id, u.run_id, u.step, exists (
+    select from unnest(j.attempted_by) a
+    join weir.workers w on w.id = case when a ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then a::uuid end
+    where w.gone_at is null
+  ) as alive
   from unstarted u
   join weir.river_job j on j.id = u.id
 ), cleared as (

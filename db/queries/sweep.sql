@@ -8,14 +8,15 @@ limit @most;
 -- name: RunMiscounted :many
 -- Runs whose counts are not what their settled steps say.
 select r.id
-from weir.runs r
+from (select unnest(@ids::uuid[]) as id) a
+join weir.runs r on r.id = a.id
 cross join lateral (
   select count(*) filter (where not s.settled) as steps_open,
     count(*) filter (where s.settled and not s.allow_failure and (s.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or s.state = 'skipped' and s.cause = 'upstream_failed')) as steps_failed
   from weir.steps s
   where s.run_id = r.id
 ) c
-where r.id = any (@ids::uuid[]) and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
+where r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
 
 -- name: RunLock :many
 select id from weir.runs where id = any (@ids::uuid[]) and state in ('running', 'paused') order by id for no key update;
@@ -35,25 +36,27 @@ where r.id = c.run_id and r.state in ('running', 'paused') and (r.steps_open <> 
 
 -- name: NeedsMiscounted :many
 -- Pending steps whose counts of needs are not what the settled ones say.
-select s.run_id, s.step
-from weir.steps s
-join (
+with edge as materialized (
+  select n.run_id, n.step, n.counted, u.settled, u.state, u.cause, u.allow_failure
+  from (select unnest(@ids::uuid[]) as id) a
+  cross join lateral (select n.run_id, n.need, n.step, n.counted from weir.needs n where n.run_id = a.id offset 0) n
+  cross join lateral (select u.settled, u.state, u.cause, u.allow_failure from weir.steps u where u.run_id = n.run_id and u.step = n.need offset 0) u
+), told as (
   select n.run_id, n.step,
     count(*) filter (where not e.ended) as needs_open,
-    count(*) filter (where e.ended and e.failed and not u.allow_failure) as needs_failed,
-    count(*) filter (where e.ended and e.failed and u.allow_failure) as needs_allowed,
-    count(*) filter (where e.ended and u.state = 'skipped' and u.cause <> 'upstream_failed') as needs_neutral
-  from weir.needs n
-  join weir.steps u on u.run_id = n.run_id and u.step = n.need
+    count(*) filter (where e.ended and e.failed and not n.allow_failure) as needs_failed,
+    count(*) filter (where e.ended and e.failed and n.allow_failure) as needs_allowed,
+    count(*) filter (where e.ended and n.state = 'skipped' and n.cause <> 'upstream_failed') as needs_neutral
+  from edge n
   cross join lateral (
-    select u.settled or n.counted as ended, u.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or u.state = 'skipped' and u.cause = 'upstream_failed' as failed
+    select n.settled or n.counted as ended, n.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or n.state = 'skipped' and n.cause = 'upstream_failed' as failed
   ) e
-  where n.run_id = any (@ids::uuid[])
   group by n.run_id, n.step
-) c on c.run_id = s.run_id and c.step = s.step
-where s.run_id = any (@ids::uuid[]) and s.state = 'pending'
-  and (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
-order by s.run_id, s.step;
+)
+select s.run_id, s.step
+from told c
+cross join lateral (select * from weir.steps s where s.run_id = c.run_id and s.step = c.step and s.state = 'pending' offset 0) s
+where (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral);
 
 -- name: PendingLock :many
 select s.run_id, s.step
@@ -86,12 +89,12 @@ where s.run_id = c.run_id and s.step = c.step and s.state = 'pending';
 -- name: PendingDecided :many
 -- Pending steps whose needs say what becomes of them, of runs that reconcile has no hint about.
 select s.run_id, s.step
-from weir.runs r
-join weir.steps s on s.run_id = r.id
-where r.id = any (@ids::uuid[]) and r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
-  and s.state = 'pending' and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
-  and s.run_id not in (select d.run_id from weir.dirty d)
-order by s.run_id, s.step;
+from (select unnest(@ids::uuid[]) as id) a
+join weir.runs r on r.id = a.id
+cross join lateral (select s.run_id, s.step, s.needs_open, s.run_if, s.needs_failed from weir.steps s where s.run_id = r.id and s.state = 'pending' offset 0) s
+where r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
+  and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
+  and s.run_id not in (select d.run_id from weir.dirty d);
 
 -- name: DirtyForgotten :many
 -- Writes the hints that should be there and are not: one snapshot shows what is to be done together with its hint, or
@@ -103,10 +106,11 @@ with missing as materialized (
       when s.cancel_requested_at is not null then 'its cancellation does not go on'
       else 'it may start and is not dispatched'
     end as why
-  from weir.runs r
-  join weir.steps s on s.run_id = r.id
+  from (select unnest(@ids::uuid[]) as id) a
+  join weir.runs r on r.id = a.id
+  cross join lateral (select * from weir.steps s where s.run_id = r.id and not s.settled offset 0) s
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-  where r.id = any (@ids::uuid[]) and r.state in ('running', 'paused') and not s.settled and (
+  where r.state in ('running', 'paused') and (
     s.state >= 'succeeded'
     or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
     or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
@@ -114,8 +118,9 @@ with missing as materialized (
   )
   union all
   select r.id, null, case when r.steps_open = 0 then 'all of its steps have ended and it has not' else 'its cancellation does not go on' end
-  from weir.runs r
-  where r.id = any (@ids::uuid[]) and (
+  from (select unnest(@ids::uuid[]) as id) a
+  join weir.runs r on r.id = a.id
+  where (
     r.steps_open = 0 and (r.state = 'running' or r.state = 'paused' and r.cancel_requested_at is not null)
     or r.state in ('running', 'paused') and r.cancel_requested_at is not null and exists (
       select from weir.steps s

@@ -20,10 +20,11 @@ with missing as materialized (
       when s.cancel_requested_at is not null then 'its cancellation does not go on'
       else 'it may start and is not dispatched'
     end as why
-  from weir.runs r
-  join weir.steps s on s.run_id = r.id
+  from (select unnest($1::uuid[]) as id) a
+  join weir.runs r on r.id = a.id
+  cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = r.id and not s.settled offset 0) s
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-  where r.id = any ($1::uuid[]) and r.state in ('running', 'paused') and not s.settled and (
+  where r.state in ('running', 'paused') and (
     s.state >= 'succeeded'
     or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
     or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
@@ -31,8 +32,9 @@ with missing as materialized (
   )
   union all
   select r.id, null, case when r.steps_open = 0 then 'all of its steps have ended and it has not' else 'its cancellation does not go on' end
-  from weir.runs r
-  where r.id = any ($1::uuid[]) and (
+  from (select unnest($1::uuid[]) as id) a
+  join weir.runs r on r.id = a.id
+  where (
     r.steps_open = 0 and (r.state = 'running' or r.state = 'paused' and r.cancel_requested_at is not null)
     or r.state in ('running', 'paused') and r.cancel_requested_at is not null and exists (
       select from weir.steps s
@@ -91,25 +93,27 @@ func (q *Queries) HeardOver(ctx context.Context) error {
 }
 
 const needsMiscounted = `-- name: NeedsMiscounted :many
-select s.run_id, s.step
-from weir.steps s
-join (
+with edge as materialized (
+  select n.run_id, n.step, n.counted, u.settled, u.state, u.cause, u.allow_failure
+  from (select unnest($1::uuid[]) as id) a
+  cross join lateral (select n.run_id, n.need, n.step, n.counted from weir.needs n where n.run_id = a.id offset 0) n
+  cross join lateral (select u.settled, u.state, u.cause, u.allow_failure from weir.steps u where u.run_id = n.run_id and u.step = n.need offset 0) u
+), told as (
   select n.run_id, n.step,
     count(*) filter (where not e.ended) as needs_open,
-    count(*) filter (where e.ended and e.failed and not u.allow_failure) as needs_failed,
-    count(*) filter (where e.ended and e.failed and u.allow_failure) as needs_allowed,
-    count(*) filter (where e.ended and u.state = 'skipped' and u.cause <> 'upstream_failed') as needs_neutral
-  from weir.needs n
-  join weir.steps u on u.run_id = n.run_id and u.step = n.need
+    count(*) filter (where e.ended and e.failed and not n.allow_failure) as needs_failed,
+    count(*) filter (where e.ended and e.failed and n.allow_failure) as needs_allowed,
+    count(*) filter (where e.ended and n.state = 'skipped' and n.cause <> 'upstream_failed') as needs_neutral
+  from edge n
   cross join lateral (
-    select u.settled or n.counted as ended, u.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or u.state = 'skipped' and u.cause = 'upstream_failed' as failed
+    select n.settled or n.counted as ended, n.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or n.state = 'skipped' and n.cause = 'upstream_failed' as failed
   ) e
-  where n.run_id = any ($1::uuid[])
   group by n.run_id, n.step
-) c on c.run_id = s.run_id and c.step = s.step
-where s.run_id = any ($1::uuid[]) and s.state = 'pending'
-  and (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
-order by s.run_id, s.step
+)
+select s.run_id, s.step
+from told c
+cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = c.run_id and s.step = c.step and s.state = 'pending' offset 0) s
+where (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
 `
 
 type NeedsMiscountedRow struct {
@@ -174,12 +178,12 @@ func (q *Queries) NeedsRecount(ctx context.Context, arg NeedsRecountParams) (int
 
 const pendingDecided = `-- name: PendingDecided :many
 select s.run_id, s.step
-from weir.runs r
-join weir.steps s on s.run_id = r.id
-where r.id = any ($1::uuid[]) and r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
-  and s.state = 'pending' and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
+from (select unnest($1::uuid[]) as id) a
+join weir.runs r on r.id = a.id
+cross join lateral (select s.run_id, s.step, s.needs_open, s.run_if, s.needs_failed from weir.steps s where s.run_id = r.id and s.state = 'pending' offset 0) s
+where r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
+  and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
   and s.run_id not in (select d.run_id from weir.dirty d)
-order by s.run_id, s.step
 `
 
 type PendingDecidedRow struct {
@@ -273,14 +277,15 @@ func (q *Queries) RunLock(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, er
 
 const runMiscounted = `-- name: RunMiscounted :many
 select r.id
-from weir.runs r
+from (select unnest($1::uuid[]) as id) a
+join weir.runs r on r.id = a.id
 cross join lateral (
   select count(*) filter (where not s.settled) as steps_open,
     count(*) filter (where s.settled and not s.allow_failure and (s.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or s.state = 'skipped' and s.cause = 'upstream_failed')) as steps_failed
   from weir.steps s
   where s.run_id = r.id
 ) c
-where r.id = any ($1::uuid[]) and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
+where r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
 `
 
 // Runs whose counts are not what their settled steps say.

@@ -24,7 +24,7 @@ with recursive holder as (
 select h.worker_id::uuid as worker_id
 from holder h
 left join weir.workers w on w.id = h.worker_id
-join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - $1::bigint * interval '1 millisecond'
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - $1::bigint * interval '1 millisecond'
 where h.worker_id is not null and (w.id is null or w.gone_at is not null)
 `
 
@@ -56,7 +56,7 @@ set gone_at = clock_timestamp()
 from (
   select o.id
   from weir.workers o
-  join weir.pulse p on p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - greatest(o.lease_until - o.seen_at, $1::bigint * interval '1 millisecond')
+  join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - greatest(o.lease_until - o.seen_at, $1::bigint * interval '1 millisecond')
   where o.gone_at is null and (o.lease_until < clock_timestamp() or o.seen_at > clock_timestamp() + interval '1 second')
   order by o.id
   for update of o skip locked
