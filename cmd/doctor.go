@@ -44,7 +44,7 @@ type diagnosis struct {
 
 // Run implements the command.
 func (c *doctor) Run(inv *invocation) error {
-	config := c.databaseFlags.config(slog.New(slog.DiscardHandler))
+	config := c.config(slog.New(slog.DiscardHandler))
 	config.MaxConns, config.AppName = 2, "weir doctor"
 	pool, err := db.Open(inv.ctx, config)
 	if err != nil {
@@ -87,8 +87,13 @@ func examine(ctx context.Context, pool querier, config db.Config) []finding {
 		name string
 		look func(context.Context) (finding, error)
 	}{
-		{"server", e.server}, {"schema", e.schema}, {"notify", e.notify}, {"replicas", e.replicas},
-		{"reconcile", e.reconcile}, {"stuck", e.stuck}, {"violations", e.violations},
+		{"server", e.server},
+		{"schema", e.schema},
+		{"notify", e.notify},
+		{"replicas", e.replicas},
+		{"reconcile", e.reconcile},
+		{"stuck", e.stuck},
+		{"violations", e.violations},
 	}
 	findings := make([]finding, 0, len(checks))
 	for _, check := range checks {

@@ -70,8 +70,7 @@ func (e *examination) server(ctx context.Context) (finding, error) {
 func (e *examination) schema(ctx context.Context) (finding, error) {
 	need := migrations.Need()
 	err := db.CheckSchema(ctx, e.pool, need)
-	var mismatch *db.SchemaError
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*db.SchemaError](err); ok {
 		e.unmigrated = errors.Is(err, db.ErrNotMigrated)
 		return finding{Status: statusWrong, Message: mismatch.What, Hint: mismatch.Hint}, nil
 	}

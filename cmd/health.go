@@ -76,8 +76,7 @@ func askHealth(ctx context.Context, address string) (status string, code int, er
 
 // reason is what is behind the error of a request, without the request.
 func reason(err error) string {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		if wrapped.Timeout() {
 			return "no answer in time"
 		}

@@ -62,7 +62,8 @@ func TestBuildMatches(t *testing.T) {
 	settings := func(modified string) *debug.BuildInfo {
 		return &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 			{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"},
-			{Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: modified},
+			{Key: "vcs.time", Value: "2026-01-02T03:04:05Z"},
+			{Key: "vcs.modified", Value: modified},
 		}}
 	}
 	clean, dirty := buildOf(settings("false")), buildOf(settings("true"))

@@ -22,7 +22,6 @@ import (
 // running is a replica that runs until the end of the test.
 type running struct {
 	pool  *pgxpool.Pool // of the test
-	id    string
 	stop  context.CancelFunc
 	hurry context.CancelFunc
 	ended chan error
@@ -88,8 +87,8 @@ func submit(t *testing.T, pool *pgxpool.Pool, source string) uuid.UUID {
 	return submitted.ID
 }
 
-// becomes waits until a run is in a state.
-func becomes(t *testing.T, pool *pgxpool.Pool, run uuid.UUID, want lifecycle.RunState) {
+// succeeds waits until a run has succeeded.
+func succeeds(t *testing.T, pool *pgxpool.Pool, run uuid.UUID) {
 	t.Helper()
 	reader := lifecycle.NewReader(pool)
 	var states map[uuid.UUID]lifecycle.RunState
@@ -97,7 +96,7 @@ func becomes(t *testing.T, pool *pgxpool.Pool, run uuid.UUID, want lifecycle.Run
 		var err error
 		states, err = reader.RunStates(t.Context(), []uuid.UUID{run})
 		require.NoError(t, err)
-		return states[run] == want
+		return states[run] == lifecycle.RunSucceeded
 	}, patience, 2*time.Millisecond, "%v", states)
 }
 
@@ -136,7 +135,7 @@ steps:
   - {key: c, kind: sleep, needs: [a], with: {duration: 1ms}}
   - {key: d, kind: noop, needs: [b, c], with: {output: "${{ needs.b.output }}"}}
 `)
-	becomes(t, pool, run, lifecycle.RunSucceeded)
+	succeeds(t, pool, run)
 	step, err := lifecycle.NewReader(pool).StepGet(t.Context(), run, "d")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"input": {"who": "world"}, "needs": {"a": {"greeting": "hello world"}}}`, string(step.Output))
@@ -160,7 +159,7 @@ steps:
   - {key: c, kind: noop}
   - {key: d, kind: noop, needs: [a, b, c]}
 `)
-		becomes(t, pool, run, lifecycle.RunSucceeded)
+		succeeds(t, pool, run)
 	}
 	nothingIsBroken(t, pool)
 }
@@ -237,7 +236,7 @@ func TestReplicaGoesOnUnderANewIDWhenItIsForgotten(t *testing.T) {
 	}, patience, 5*time.Millisecond)
 	require.NotEqual(t, before, after)
 	run := submit(t, pool, "{name: after, steps: [{key: a, kind: noop}]}")
-	becomes(t, pool, run, lifecycle.RunSucceeded)
+	succeeds(t, pool, run)
 }
 
 func TestReplicaShowsHowItIsNotified(t *testing.T) {
@@ -271,7 +270,7 @@ steps:
   - {key: d, kind: exec, with: *w}
   - {key: e, kind: exec, with: *w}
 `)
-	becomes(t, pool, run, lifecycle.RunSucceeded)
+	succeeds(t, pool, run)
 	var workers int
 	require.NoError(t, pool.QueryRow(t.Context(), "select count(distinct worker_id) from weir.steps").Scan(&workers))
 	require.Equal(t, 3, workers)
@@ -296,7 +295,7 @@ select pg_terminate_backend(pid) from pg_stat_activity where datname = current_d
 		states, err := lifecycle.NewReader(pool).RunStates(t.Context(), []uuid.UUID{run})
 		return err == nil && states[run] == lifecycle.RunSucceeded
 	}, patience, 5*time.Millisecond)
-	becomes(t, pool, submit(t, pool, "{name: after, steps: [{key: a, kind: noop}]}"), lifecycle.RunSucceeded)
+	succeeds(t, pool, submit(t, pool, "{name: after, steps: [{key: a, kind: noop}]}"))
 	step := stepBecomes(t, pool, run, "a", lifecycle.StepSucceeded)
 	require.Equal(t, 1, step.Attempt)
 	nothingIsBroken(t, pool)
@@ -316,7 +315,7 @@ func TestReplicaBehindAPooler(t *testing.T) { // W7
 				}
 			})
 			run := submit(t, pool, "{name: pooled, steps: [{key: a, kind: noop}, {key: b, kind: noop, needs: [a]}]}")
-			becomes(t, pool, run, lifecycle.RunSucceeded)
+			succeeds(t, pool, run)
 			want := "poll"
 			if direct {
 				want = "listen"

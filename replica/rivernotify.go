@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
@@ -96,17 +97,11 @@ const maxRiverNotifications = 1000
 // push adds a notification unless the same one waits already.
 func (l *riverListener) push(n riverdriver.Notification) {
 	l.mu.Lock()
-	for _, other := range l.waiting {
-		if other == n {
-			l.mu.Unlock()
-			return
-		}
-	}
-	if len(l.waiting) < maxRiverNotifications {
+	defer l.mu.Unlock()
+	if len(l.waiting) < maxRiverNotifications && !slices.Contains(l.waiting, n) {
 		l.waiting = append(l.waiting, n)
+		l.signal()
 	}
-	l.mu.Unlock()
-	l.signal()
 }
 
 func (l *riverListener) signal() {

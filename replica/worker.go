@@ -102,9 +102,7 @@ func (w *worker) run(draining, hurry context.Context, ready func()) error {
 	if w.river != nil {
 		// Its context would cancel the work, so River gets one that does not end; Stop ends it.
 		if err := w.river.Start(context.WithoutCancel(draining)); err != nil {
-			die()
-			<-gone
-			w.leave()
+			w.leave(draining, die, gone)
 			return fmt.Errorf("start River: %w", err)
 		}
 	}
@@ -114,9 +112,7 @@ func (w *worker) run(draining, hurry context.Context, ready func()) error {
 	select {
 	case <-draining.Done():
 		w.stop(hurry)
-		die()
-		<-gone // a heartbeat would bring it back
-		w.leave()
+		w.leave(draining, die, gone)
 		return nil
 	case err := <-gone:
 		// Nothing that is still running here counts any more.
@@ -190,9 +186,14 @@ func (w *worker) stop(hurry context.Context) {
 	}
 }
 
-// leave says goodbye, so that nobody has to wait for the lease.
-func (w *worker) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+// leave ends the heart, because a heartbeat would bring the worker back, and says goodbye, so that nobody has to wait
+// for the lease.
+func (w *worker) leave(ctx context.Context, die context.CancelFunc, gone <-chan error) {
+	die()
+	if err := <-gone; err != nil {
+		w.logger.Debug("the heart ended", "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
 	if err := w.beats.WorkerLeave(ctx, w.id); err != nil {
 		w.logger.Warn("the worker could not say goodbye; its lease will run out", "error", err)
