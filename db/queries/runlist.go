@@ -85,7 +85,7 @@ func (p RunListParams) compose() (string, []any, error) {
 		if err != nil {
 			return "", nil, err
 		}
-		where = append(where, add(runListLabels, labels))
+		where = append(where, add(runListLabels, string(labels)))
 	}
 	if p.CreatedAfter != nil {
 		where = append(where, add(runListCreatedAfter, *p.CreatedAfter))

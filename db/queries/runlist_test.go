@@ -1,0 +1,189 @@
+package queries
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/db/dbtest"
+)
+
+// planNode is a node of EXPLAIN's answer.
+type planNode struct {
+	Type     string     `json:"Node Type"`
+	Index    string     `json:"Index Name"`
+	Relation string     `json:"Relation Name"`
+	Plans    []planNode `json:"Plans"`
+}
+
+// nodes lists a node and everything below it.
+func (n planNode) nodes() []planNode {
+	all := []planNode{n}
+	for _, child := range n.Plans {
+		all = append(all, child.nodes()...)
+	}
+	return all
+}
+
+// manyRuns fills the table as a cluster of some age would: most runs are final, some have labels.
+func manyRuns(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool := dbtest.Pool(t)
+	_, err := pool.Exec(t.Context(), `
+		set session_replication_role = replica;
+		insert into weir.runs (id, name, state, steps_total, steps_open, created_at, finished_at, labels)
+		select gen_random_uuid(), 'plan-' || i % 50, case when final then 'succeeded' else 'running' end::weir.run_state, 1, (not final)::int,
+			timestamptz '2026-05-04T12:00:00Z' + i * interval '1 second', case when final then now() end,
+			case when i % 5000 = 1 then '{"team": "rare"}' when i % 10 = 0 then jsonb_build_object('team', 'team-' || i % 7, 'env', 'prod') else '{}' end
+		from (select i, i % 100 <> 0 as final from generate_series(1, 20000) i) i;
+		set session_replication_role = origin;
+		analyze weir.runs`)
+	require.NoError(t, err)
+	return pool
+}
+
+// explain gives the plan of a prepared statement, for which plan_cache_mode counts.
+func explain(t *testing.T, conn *pgxpool.Conn, sql string, args []any) []byte {
+	t.Helper()
+	_, err := conn.Exec(t.Context(), "prepare list as "+sql)
+	require.NoError(t, err, sql)
+	places := make([]string, len(args))
+	for i := range args {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
+	var text []byte
+	err = conn.QueryRow(t.Context(), "explain (format json) execute list("+strings.Join(places, ", ")+")",
+		append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...).Scan(&text)
+	require.NoError(t, err, sql)
+	_, err = conn.Exec(t.Context(), "deallocate list")
+	require.NoError(t, err)
+	return text
+}
+
+// TestRunListUsesAnIndex explains every combination of filters, planned for these arguments and planned for any: none
+// reads the whole table.
+func TestRunListUsesAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := manyRuns(t)
+	running := WeirRunStateRunning
+	day := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
+	after, before := day.Add(13*time.Hour), day.Add(15*time.Hour)
+	filters := []func(*RunListParams){
+		func(p *RunListParams) { p.State = &running },
+		func(p *RunListParams) { p.Name = "plan-7" },
+		func(p *RunListParams) { p.Labels = map[string]string{"team": "team-3", "env": "prod"} },
+		func(p *RunListParams) { p.CreatedAfter = &after },
+		func(p *RunListParams) { p.CreatedBefore = &before },
+		func(p *RunListParams) { p.After = &RunListCursor{CreatedAt: day.Add(14 * time.Hour), ID: uuid.Nil} },
+	}
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		conn, err := pool.Acquire(t.Context())
+		require.NoError(t, err)
+		_, err = conn.Exec(t.Context(), "set plan_cache_mode = "+mode)
+		require.NoError(t, err)
+		combinations := 0
+		for set := range 1 << len(filters) {
+			params := RunListParams{Max: 51}
+			for i, filter := range filters {
+				if set&(1<<i) != 0 {
+					filter(&params)
+				}
+			}
+			sql, args, err := params.compose()
+			require.NoError(t, err)
+			text := explain(t, conn, sql, args)
+			var plans []struct{ Plan planNode }
+			require.NoError(t, json.Unmarshal(text, &plans))
+			indexes := 0
+			for _, node := range plans[0].Plan.nodes() {
+				require.NotEqual(t, "Seq Scan", node.Type, "%s\n%s\n%s", mode, sql, text)
+				if node.Index != "" {
+					indexes++
+				}
+			}
+			require.Positive(t, indexes, "%s\n%s\n%s", mode, sql, text)
+			combinations++
+		}
+		require.Equal(t, 64, combinations)
+		_, err = conn.Exec(t.Context(), "reset plan_cache_mode")
+		require.NoError(t, err)
+		conn.Release()
+	}
+}
+
+// TestRunListChoosesTheIndex: a filter that little comes through is served by its own index.
+func TestRunListChoosesTheIndex(t *testing.T) {
+	t.Parallel()
+	pool := manyRuns(t)
+	conn, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	running := WeirRunStateRunning
+	early := time.Date(2026, 5, 4, 12, 0, 10, 0, time.UTC)
+	for index, params := range map[string]RunListParams{
+		"runs_by_state": {State: &running},
+		"runs_by_name":  {Name: "plan-7"},
+		"runs_by_label": {Labels: map[string]string{"team": "rare"}},
+		"runs_newest":   {CreatedBefore: &early},
+	} {
+		params.Max = 51
+		sql, args, err := params.compose()
+		require.NoError(t, err)
+		var plans []struct{ Plan planNode }
+		require.NoError(t, json.Unmarshal(explain(t, conn, sql, args), &plans))
+		var used []string
+		for _, node := range plans[0].Plan.nodes() {
+			if node.Index != "" {
+				used = append(used, node.Index)
+			}
+		}
+		require.Equal(t, []string{index}, used, sql)
+	}
+}
+
+// TestRunListFinds compares the composed query with a plain one.
+func TestRunListFinds(t *testing.T) {
+	t.Parallel()
+	pool := manyRuns(t)
+	at := time.Date(2026, 5, 4, 13, 0, 0, 0, time.UTC)
+	got, err := New(pool).RunList(t.Context(), RunListParams{
+		Name: "plan-0", Labels: map[string]string{"env": "prod"}, CreatedAfter: &at, CreatedBefore: new(at.Add(time.Hour)), Max: 1000,
+	})
+	require.NoError(t, err)
+	rows, err := pool.Query(t.Context(), `select id from weir.runs where name = 'plan-0' and labels ->> 'env' = 'prod'
+		and created_at >= $1 and created_at < $1 + interval '1 hour' order by created_at desc, id desc`, at)
+	require.NoError(t, err)
+	defer rows.Close()
+	var want []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		require.NoError(t, rows.Scan(&id))
+		want = append(want, id)
+	}
+	require.NoError(t, rows.Err())
+	require.NotEmpty(t, want)
+	require.Equal(t, want, got)
+}
+
+// TestRunListComposes counts the arguments: each part has its own numbers.
+func TestRunListComposes(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	state := WeirRunStatePaused
+	sql, args, err := RunListParams{
+		State: &state, Name: "n", Labels: map[string]string{"a": "$1"}, CreatedAfter: &now, CreatedBefore: &now,
+		After: &RunListCursor{}, Max: 3,
+	}.compose()
+	require.NoError(t, err)
+	require.Len(t, args, 8)
+	for i := range args {
+		require.Equal(t, 1, strings.Count(sql, fmt.Sprintf("$%d", i+1)), sql)
+	}
+}
