@@ -7,11 +7,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/weirqueue/weir/db"
 	"github.com/weirqueue/weir/db/queries"
 )
 
@@ -72,28 +70,15 @@ func runNotFound() error { return &Error{Code: CodeNotFound, Message: "there is 
 
 func stepNotFound() error { return &Error{Code: CodeNotFound, Message: "the run has no such step"} }
 
-// readError gives an error of a query its meaning. An ended context stays what it is unless it was its deadline.
+// readError gives an error of a query its meaning. A cancelled call stays one.
 func readError(err error) error {
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Code: CodeTimedOut, Message: "the database did not answer in time", Err: err, Retryable: true}
-	case db.IsTransient(err), db.OutcomeUnknown(err):
-		return &Error{Code: CodeDatabaseUnavailable, Message: "the database cannot be reached", Err: err, Retryable: true}
 	}
-	if refusal, ok := db.AsError(err); ok && refusal.SQLState == db.QueryCanceled {
-		return &Error{Code: CodeTimedOut, Message: "the database took too long", Err: err, Retryable: true}
-	}
-	return err
-}
-
-// notFound turns the absence of a row into the error given, and any other error into what it means.
-func notFound(err, missing error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return missing
-	}
-	return readError(err)
+	return mapError(err)
 }
 
 // page cuts what was read, one more than asked for, and names the cursor of what is left.

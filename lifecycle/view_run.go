@@ -55,19 +55,14 @@ type RunFilter struct {
 
 // RunGet reads a run with its input.
 func (r *Reader) RunGet(ctx context.Context, run uuid.UUID) (*RunView, error) {
-	views, err := r.runViews(ctx, []uuid.UUID{run})
+	views, err := r.runViews(ctx, queries.RunViewsParams{Ids: []uuid.UUID{run}, Payloads: true})
 	if err != nil {
 		return nil, err
 	}
 	if len(views) == 0 {
 		return nil, runNotFound()
 	}
-	view := views[0]
-	view.Input, err = r.queries().RunInput(ctx, run)
-	if err != nil {
-		return nil, notFound(err, runNotFound())
-	}
-	return &view, nil
+	return &views[0], nil
 }
 
 // RunList lists runs, newest first. Runs that are submitted between two pages belong before the first, so pages neither
@@ -97,7 +92,7 @@ func (r *Reader) RunList(ctx context.Context, filter RunFilter, request PageRequ
 		return Page[RunView]{}, readError(err)
 	}
 	more := len(ids) > limit
-	views, err := r.runViews(ctx, ids[:min(len(ids), limit)])
+	views, err := r.runViews(ctx, queries.RunViewsParams{Ids: ids[:min(len(ids), limit)]})
 	if err != nil {
 		return Page[RunView]{}, err
 	}
@@ -108,12 +103,12 @@ func (r *Reader) RunList(ctx context.Context, filter RunFilter, request PageRequ
 	return found, nil
 }
 
-// runViews reads runs, newest first, without their inputs. What does not exist is left out.
-func (r *Reader) runViews(ctx context.Context, ids []uuid.UUID) ([]RunView, error) {
-	if len(ids) == 0 {
+// runViews reads runs, newest first. What does not exist is left out.
+func (r *Reader) runViews(ctx context.Context, arg queries.RunViewsParams) ([]RunView, error) {
+	if len(arg.Ids) == 0 {
 		return nil, nil
 	}
-	rows, err := r.queries().RunViews(ctx, ids)
+	rows, err := r.queries().RunViews(ctx, arg)
 	if err != nil {
 		return nil, readError(err)
 	}
@@ -134,6 +129,7 @@ func runView(row *queries.RunViewsRow) (RunView, error) {
 		State:             RunState(row.State),
 		Cause:             Cause(row.Cause),
 		Labels:            map[string]string{},
+		Input:             row.Input,
 		Key:               row.Key,
 		OnFailure:         row.OnFailure,
 		MaxParallel:       number(row.MaxParallel),

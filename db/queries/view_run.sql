@@ -2,6 +2,7 @@
 select
   r.id, r.name, r.description, r.state, r.cause, r.labels, r.key, r.on_failure, r.max_parallel, r.rerun_of, r.idempotency_key,
   r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at,
+  case when @payloads::bool then coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}') end::jsonb as input,
   count(s.step) as total,
   count(*) filter (where s.state = 'pending') as pending,
   count(*) filter (where s.state = 'available') as available,
@@ -20,11 +21,6 @@ left join weir.steps s on s.run_id = r.id
 where r.id = any(@ids::uuid[])
 group by r.id
 order by r.created_at desc, r.id desc;
-
--- name: RunInput :one
-select coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}')::jsonb as input
-from weir.runs r
-where r.id = @run;
 
 -- name: RunExists :one
 select exists (select from weir.runs where id = @run);

@@ -24,23 +24,11 @@ func (q *Queries) RunExists(ctx context.Context, run uuid.UUID) (bool, error) {
 	return exists, err
 }
 
-const runInput = `-- name: RunInput :one
-select coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}')::jsonb as input
-from weir.runs r
-where r.id = $1
-`
-
-func (q *Queries) RunInput(ctx context.Context, run uuid.UUID) (json.RawMessage, error) {
-	row := q.db.QueryRow(ctx, runInput, run)
-	var input json.RawMessage
-	err := row.Scan(&input)
-	return input, err
-}
-
 const runViews = `-- name: RunViews :many
 select
   r.id, r.name, r.description, r.state, r.cause, r.labels, r.key, r.on_failure, r.max_parallel, r.rerun_of, r.idempotency_key,
   r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at,
+  case when $1::bool then coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}') end::jsonb as input,
   count(s.step) as total,
   count(*) filter (where s.state = 'pending') as pending,
   count(*) filter (where s.state = 'available') as available,
@@ -56,10 +44,15 @@ select
   count(*) filter (where s.state = 'skipped') as skipped
 from weir.runs r
 left join weir.steps s on s.run_id = r.id
-where r.id = any($1::uuid[])
+where r.id = any($2::uuid[])
 group by r.id
 order by r.created_at desc, r.id desc
 `
+
+type RunViewsParams struct {
+	Payloads bool
+	Ids      []uuid.UUID
+}
 
 type RunViewsRow struct {
 	ID                uuid.UUID
@@ -79,6 +72,7 @@ type RunViewsRow struct {
 	DeadlineAt        *time.Time
 	FinishedAt        *time.Time
 	CancelRequestedAt *time.Time
+	Input             json.RawMessage
 	Total             int64
 	Pending           int64
 	Available         int64
@@ -94,8 +88,8 @@ type RunViewsRow struct {
 	Skipped           int64
 }
 
-func (q *Queries) RunViews(ctx context.Context, ids []uuid.UUID) ([]RunViewsRow, error) {
-	rows, err := q.db.Query(ctx, runViews, ids)
+func (q *Queries) RunViews(ctx context.Context, arg RunViewsParams) ([]RunViewsRow, error) {
+	rows, err := q.db.Query(ctx, runViews, arg.Payloads, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +115,7 @@ func (q *Queries) RunViews(ctx context.Context, ids []uuid.UUID) ([]RunViewsRow,
 			&i.DeadlineAt,
 			&i.FinishedAt,
 			&i.CancelRequestedAt,
+			&i.Input,
 			&i.Total,
 			&i.Pending,
 			&i.Available,
