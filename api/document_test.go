@@ -102,7 +102,7 @@ func TestReferencesLeadSomewhere(t *testing.T) {
 			}
 			references++
 			var at any = document
-			for _, part := range strings.SplitSeq(strings.TrimPrefix(reference, "#/"), "/") {
+			for part := range strings.SplitSeq(strings.TrimPrefix(reference, "#/"), "/") {
 				at = at.(map[string]any)[part]
 			}
 			require.NotNil(t, at, reference)

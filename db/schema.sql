@@ -2144,9 +2144,9 @@ CREATE INDEX late_reports_of_step ON weir.late_reports USING btree (run_id, step
 
 COMMENT ON INDEX weir.late_reports_of_step IS 'Counts what is kept of a step, and shows it.';
 
-CREATE INDEX needs_of_step ON weir.needs USING btree (step, run_id);
+CREATE INDEX needs_of_step ON weir.needs USING btree (step, run_id, need);
 
-COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need.';
+COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need; the need is in it so that the primary key is never the cheaper way to those of a step.';
 
 CREATE INDEX river_job_kind ON weir.river_job USING btree (kind);
 

@@ -66,11 +66,15 @@ func transitionView(row *queries.TransitionViewsRow, epoch uuid.UUID) (Transitio
 	if err != nil {
 		return TransitionView{}, fmt.Errorf("read a transition of run %s: %w", row.RunID, err)
 	}
+	var step *string
+	if row.StepKey != "" {
+		step = &row.StepKey
+	}
 	return TransitionView{
 		ID:      transitionPlace{Epoch: epoch, XID: xid, ID: row.ID}.cursor(),
 		At:      row.At,
 		Run:     row.RunID,
-		Step:    row.StepKey,
+		Step:    step,
 		Attempt: number(row.Attempt),
 		From:    row.FromState,
 		To:      row.ToState,

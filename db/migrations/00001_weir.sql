@@ -319,8 +319,8 @@ comment on column weir.needs.step is 'Ordinal of the dependant.';
 comment on column weir.needs.counted is 'True when the end of the need was counted into the dependant ahead of its settling, because it has too many dependants for one transaction.';
 comment on constraint needs_pkey on weir.needs is 'A step needs another one once; found from the step that ends.';
 comment on constraint need_is_another_step on weir.needs is 'No step needs itself.';
-create index needs_of_step on weir.needs (step, run_id);
-comment on index weir.needs_of_step is 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need.';
+create index needs_of_step on weir.needs (step, run_id, need);
+comment on index weir.needs_of_step is 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need; the need is in it so that the primary key is never the cheaper way to those of a step.';
 
 create table weir.run_inputs (
   run_id uuid not null,

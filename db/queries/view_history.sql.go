@@ -27,7 +27,7 @@ func (q *Queries) HistoryEpoch(ctx context.Context) (uuid.UUID, error) {
 const logViews = `-- name: LogViews :many
 select l.run_id, l.step, s.key as step_key, l.attempt, l.seq, l.at, l.stream, l.level, l.text, l.truncated
 from weir.logs l
-join weir.steps s on s.run_id = l.run_id and s.step = l.step
+cross join lateral (select x.key from weir.steps x where x.run_id = l.run_id and x.step = l.step limit 1) s
 where l.run_id = $1
   and l.step between $2 and $3
   and (l.step, l.attempt, l.seq) > ($4::int, $5::int, $6::bigint)
@@ -101,9 +101,9 @@ func (q *Queries) LogViews(ctx context.Context, arg LogViewsParams) ([]LogViewsR
 }
 
 const transitionViews = `-- name: TransitionViews :many
-select t.xid::text as xid, t.id, t.at, t.run_id, s.key as step_key, t.attempt, t.from_state, t.to_state, t.actor, t.cause, t.detail
+select t.xid::text as xid, t.id, t.at, t.run_id, coalesce(s.key, '')::text as step_key, t.attempt, t.from_state, t.to_state, t.actor, t.cause, t.detail
 from weir.transitions t
-left join weir.steps s on s.run_id = t.run_id and s.step = t.step
+left join lateral (select x.key from weir.steps x where x.run_id = t.run_id and x.step = t.step limit 1) s on true
 where t.run_id = $1
   and (t.xid, t.id) > (($2::text)::xid8, $3::bigint)
   and t.xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -123,7 +123,7 @@ type TransitionViewsRow struct {
 	ID        int64
 	At        time.Time
 	RunID     uuid.UUID
-	StepKey   *string
+	StepKey   string
 	Attempt   *int32
 	FromState string
 	ToState   string
@@ -132,6 +132,7 @@ type TransitionViewsRow struct {
 	Detail    json.RawMessage
 }
 
+// limit 1: each step is looked up by its key, however many steps the planner thinks a run has.
 func (q *Queries) TransitionViews(ctx context.Context, arg TransitionViewsParams) ([]TransitionViewsRow, error) {
 	rows, err := q.db.Query(ctx, transitionViews,
 		arg.Run,

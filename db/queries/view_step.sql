@@ -2,14 +2,15 @@
 select step from weir.steps where run_id = @run and key = @key;
 
 -- name: StepViews :many
+-- limit 1: each need is looked up by its key, however many steps the planner thinks a run has.
 select
   s.run_id, s.step, s.key, s.kind, s.state, s.cause,
   array(
     select n.key
     from weir.needs e
-    join weir.steps n on n.run_id = e.run_id and n.step = e.need
+    cross join lateral (select x.key from weir.steps x where x.run_id = e.run_id and x.step = e.need limit 1) n
     where e.run_id = s.run_id and e.step = s.step
-    order by n.step
+    order by e.need
   )::text[] as needs,
   s.run_if, s.allow_failure, s.attempt, s.failures, s.max_attempts, s.queue, s.priority, s.runs_on, s.timeout, s.grace, s.stall_after, s.retry,
   s.created_at, s.run_after, s.started_at, s.deadline_at, s.finished_at, s.worker_id, s.waiting_for, s.reused_from, s.cancel_requested_at,

@@ -13,14 +13,17 @@ join weir.runs r on r.id = s.run_id
 where s.run_id = @run and s.key = @key;
 
 -- name: StepWhyNeeds :many
+-- limit 1: each need is looked up by its key, however many steps the planner thinks a run has.
 select n.key, n.state, n.cause
 from weir.needs e
-join weir.steps n on n.run_id = e.run_id and n.step = e.need
+cross join lateral (
+  select s.key, s.state, s.cause, s.allow_failure, s.settled from weir.steps s where s.run_id = e.run_id and s.step = e.need limit 1
+) n
 where e.run_id = @run and e.step = @step
   and case when @failed::bool
     then n.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled', 'skipped') and not n.allow_failure
     else not n.settled end
-order by n.step
+order by e.need
 limit @max;
 
 -- name: StepWhyWorkers :many

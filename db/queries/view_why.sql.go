@@ -96,12 +96,14 @@ func (q *Queries) StepWhy(ctx context.Context, arg StepWhyParams) (StepWhyRow, e
 const stepWhyNeeds = `-- name: StepWhyNeeds :many
 select n.key, n.state, n.cause
 from weir.needs e
-join weir.steps n on n.run_id = e.run_id and n.step = e.need
+cross join lateral (
+  select s.key, s.state, s.cause, s.allow_failure, s.settled from weir.steps s where s.run_id = e.run_id and s.step = e.need limit 1
+) n
 where e.run_id = $1 and e.step = $2
   and case when $3::bool
     then n.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled', 'skipped') and not n.allow_failure
     else not n.settled end
-order by n.step
+order by e.need
 limit $4
 `
 
@@ -118,6 +120,7 @@ type StepWhyNeedsRow struct {
 	Cause WeirCause
 }
 
+// limit 1: each need is looked up by its key, however many steps the planner thinks a run has.
 func (q *Queries) StepWhyNeeds(ctx context.Context, arg StepWhyNeedsParams) ([]StepWhyNeedsRow, error) {
 	rows, err := q.db.Query(ctx, stepWhyNeeds,
 		arg.Run,

@@ -1,0 +1,61 @@
+package queries
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/db/dbtest"
+)
+
+// TestViewsReadOneRun explains what reads a run, its steps, history and logs: it reads these and nothing else, planned for
+// any argument, as the pool has it.
+func TestViewsReadOneRun(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Pool(t)
+	_, err := pool.Exec(t.Context(), `
+		set session_replication_role = replica;
+		insert into weir.runs (id, name, steps_total, steps_open) select gen_random_uuid(), 'p', 5, 5 from generate_series(1, 2000);
+		insert into weir.steps (run_id, step, key, kind, state) select id, s, 's' || s, 'noop', 'available' from weir.runs, generate_series(1, 5) s;
+		insert into weir.needs (run_id, need, step) select id, 1, s from weir.runs, generate_series(2, 5) s;
+		insert into weir.step_inputs (run_id, step, "with") select run_id, step, '{"a": 1}' from weir.steps;
+		insert into weir.run_inputs (run_id, input) select id, '{"a": 1}' from weir.runs;
+		insert into weir.outputs (run_id, step, attempt, output) select run_id, step, 1, '1' from weir.steps;
+		insert into weir.progress (run_id, step, attempt) select run_id, step, 1 from weir.steps;
+		insert into weir.logs (run_id, step, attempt, seq, stream, text) select run_id, step, 1, n, 'log', 't' from weir.steps, generate_series(1, 3) n;
+		insert into weir.transitions (xid, run_id, step, attempt, from_state, to_state, actor, cause)
+			select (n * 7)::text::xid8, run_id, step, 1, 'available', 'running', 'test', 'claimed' from weir.steps, generate_series(1, 3) n;
+		set session_replication_role = origin;
+		analyze`)
+	require.NoError(t, err)
+	conn, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = conn.Exec(t.Context(), "set enable_seqscan = on; set plan_cache_mode = force_generic_plan")
+	require.NoError(t, err)
+	run := uuid.New()
+	for sql, test := range map[string]struct {
+		args    []any
+		indexes []string // among others
+	}{
+		runViews:        {[]any{true, "{" + run.String() + "}"}, []string{"runs_pkey"}},
+		stepOrdinal:     {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
+		stepViews:       {[]any{true, run, 0, 51}, []string{"steps_pkey", "needs_of_step"}},
+		transitionViews: {[]any{run, "0", int64(0), 51}, []string{"transitions_of_run"}},
+		logViews:        {[]any{run, 1, 5, 0, 0, int64(0), nil, 51}, []string{"logs_pkey"}},
+		stepWhy:         {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
+		stepWhyNeeds:    {[]any{run, 2, true, 21}, []string{"needs_of_step"}},
+	} {
+		text := explain(t, conn, sql, test.args)
+		var plans []struct{ Plan planNode }
+		require.NoError(t, json.Unmarshal(text, &plans))
+		for _, node := range plans[0].Plan.nodes() {
+			if node.Type == "Seq Scan" {
+				require.Equal(t, "river_queue", node.Relation, "%s\n%s", sql, text) // it has a handful of rows
+			}
+		}
+		require.Subset(t, plans[0].Plan.indexes(), test.indexes, "%s\n%s", sql, text)
+	}
+}
