@@ -15,7 +15,7 @@ func TestRiversTables(t *testing.T) {
 	const (
 		gin      = "select count(*) from pg_indexes where schemaname = 'weir' and tablename = 'river_job' and indexdef like '%USING gin%'"
 		settings = "select coalesce(array_length(reloptions, 1), 0) from pg_class where oid = 'weir.river_job'::regclass"
-		river    = 5 // 00005_river.sql
+		river    = 6 // 00006_river.sql
 	)
 	database := dbtest.New(t)
 	pool := database.Pool(t)

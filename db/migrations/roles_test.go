@@ -142,7 +142,7 @@ func TestRolesMadeByTenDatabasesAtOnce(t *testing.T) {
 		defer conn.Close(t.Context())
 		databases[i] = conn
 	}
-	file, err := os.ReadFile("00006_roles.sql")
+	file, err := os.ReadFile("00007_roles.sql")
 	require.NoError(t, err)
 	_, statement, ok := strings.Cut(string(file), "-- +goose StatementBegin\n")
 	require.True(t, ok)
@@ -175,7 +175,7 @@ func TestRolesThatMayNotBeMade(t *testing.T) {
 	if !one[bool](t, pool, "select rolsuper from pg_roles where rolname = current_user") {
 		t.Skip("the user of WEIR_TEST_DATABASE_URL is no superuser")
 	}
-	file, err := os.ReadFile("00006_roles.sql")
+	file, err := os.ReadFile("00007_roles.sql")
 	require.NoError(t, err)
 	_, statement, _ := strings.Cut(string(file), "-- +goose StatementBegin\n")
 	statement, _, _ = strings.Cut(statement, "-- +goose StatementEnd")

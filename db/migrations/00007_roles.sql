@@ -47,7 +47,7 @@ $$;
 comment on function weir.grant_to_roles() is 'Gives weir_app and weir_reader what they need, also in tables that come later. Run it again, as the owner, when the roles were made after the migration. weir_app writes everything but history (weir.transitions), rules and versions; weir_reader reads.';
 revoke execute on function weir.grant_to_roles() from public;
 select weir.grant_to_roles();
-update weir.schema_info set version = 6, migrated_at = clock_timestamp();
+update weir.schema_info set version = 7, migrated_at = clock_timestamp();
 
 -- +goose Down
 -- The roles stay: other databases may use them.
@@ -67,4 +67,4 @@ end
 $$;
 -- +goose StatementEnd
 drop function weir.grant_to_roles();
-update weir.schema_info set version = 5, migrated_at = clock_timestamp();
+update weir.schema_info set version = 6, migrated_at = clock_timestamp();

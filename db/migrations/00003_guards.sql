@@ -198,7 +198,7 @@ create trigger transitions_are_append_only before update or delete or truncate o
   execute function weir.refuse('weir.transitions is append-only', 'History is what happened: it is not corrected, also not by its owner. Retention drops whole partitions.');
 comment on trigger transitions_are_append_only on weir.transitions is 'Nobody changes history, also not the owner of the table.';
 
-update weir.schema_info set version = 2, min_binary = 2, migrated_at = clock_timestamp();
+update weir.schema_info set version = 3, min_binary = 3, migrated_at = clock_timestamp();
 
 -- +goose Down
 drop trigger transitions_are_append_only on weir.transitions;
@@ -223,4 +223,4 @@ drop trigger step_is_born_unclaimed on weir.steps;
 drop trigger step_open_is_not_deleted on weir.steps;
 drop trigger steps_are_not_truncated on weir.steps;
 drop function weir.refuse_transition(), weir.refuse(), weir.mark_step_moved_by_hand(), weir.mark_run_moved_by_hand();
-update weir.schema_info set version = 1, min_binary = 1, migrated_at = clock_timestamp();
+update weir.schema_info set version = 2, min_binary = 2, migrated_at = clock_timestamp();

@@ -80,10 +80,10 @@ comment on trigger transitions_are_recorded on weir.runs is 'Each change of stat
 -- Whoever could attach these to a table of their own could write history.
 revoke execute on function weir.record_steps(), weir.record_runs() from public;
 
-update weir.schema_info set version = 3, min_binary = 3, migrated_at = clock_timestamp();
+update weir.schema_info set version = 4, min_binary = 4, migrated_at = clock_timestamp();
 
 -- +goose Down
 drop trigger transitions_are_recorded on weir.runs;
 drop trigger transitions_are_recorded on weir.steps;
 drop function weir.record_steps(), weir.record_runs(), weir.shard_of(uuid);
-update weir.schema_info set version = 2, min_binary = 2, migrated_at = clock_timestamp();
+update weir.schema_info set version = 3, min_binary = 3, migrated_at = clock_timestamp();

@@ -193,8 +193,8 @@ comment on column weir.violations.run_id is 'Where: weir.runs.id.';
 comment on column weir.violations.step is 'Where: the step''s ordinal; null: the run itself.';
 comment on column weir.violations.message is 'What is there, and what should be.';
 
-update weir.schema_info set version = 8, migrated_at = clock_timestamp();
+update weir.schema_info set version = 9, migrated_at = clock_timestamp();
 
 -- +goose Down
 drop view weir.violations;
-update weir.schema_info set version = 7, migrated_at = clock_timestamp();
+update weir.schema_info set version = 8, migrated_at = clock_timestamp();

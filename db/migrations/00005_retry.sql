@@ -24,8 +24,8 @@ as $$
 $$;
 -- +goose StatementEnd
 comment on function weir.retry_wants(jsonb, weir.step_state, boolean) is 'Whether a retry policy (weir.steps.retry) wants a step tried again after this outcome, attempts left provided. Without "on" it wants failed, crashed and timed_out, never lost. on_request: the work may have happened although nobody said so, and only a policy that names the outcome in "on" wants it again.';
-update weir.schema_info set version = 4, migrated_at = clock_timestamp();
+update weir.schema_info set version = 5, migrated_at = clock_timestamp();
 
 -- +goose Down
 drop function weir.retry_wait(jsonb, int, interval), weir.retry_wants(jsonb, weir.step_state, boolean);
-update weir.schema_info set version = 3, migrated_at = clock_timestamp();
+update weir.schema_info set version = 4, migrated_at = clock_timestamp();

@@ -161,8 +161,8 @@ comment on column weir.stuck.state is 'The state that the step, or the run, is s
 comment on column weir.stuck.since is 'Since when it should have moved; null: unknown, and long enough.';
 comment on column weir.stuck.reason is 'Why it does not move, in words.';
 
-update weir.schema_info set version = 7, migrated_at = clock_timestamp();
+update weir.schema_info set version = 8, migrated_at = clock_timestamp();
 
 -- +goose Down
 drop view weir.stuck, weir.running, weir.overview;
-update weir.schema_info set version = 6, migrated_at = clock_timestamp();
+update weir.schema_info set version = 7, migrated_at = clock_timestamp();
