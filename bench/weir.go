@@ -132,4 +132,3 @@ func (weirSystem) idle(ctx context.Context, url string, runs int) ([]time.Durati
 	})
 	return took, errors.Join(err, stop())
 }
-

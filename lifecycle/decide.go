@@ -119,7 +119,7 @@ type holdColumns struct {
 func columnsOf(holds []Hold) holdColumns {
 	c := holdColumns{runs: make([]uuid.UUID, len(holds)), steps: make([]int32, len(holds)), attempts: make([]int32, len(holds))}
 	for i, h := range holds {
-		c.runs[i], c.steps[i], c.attempts[i] = h.Run, int32(h.Step), int32(h.Attempt) //nolint:gosec // both come from int columns
+		c.runs[i], c.steps[i], c.attempts[i] = h.Run, int32(h.Step), int32(h.Attempt)
 	}
 	return c
 }

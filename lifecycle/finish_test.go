@@ -170,7 +170,8 @@ func TestRetries(t *testing.T) {
 		"permanent":        {plan.Retry{MaxAttempts: 5}, []Outcome{OutcomeFailed}, func(r *Report) { r.Error.Retryable = false }, StepFailed, CausePermanent, 1},
 		"abandoned":        {plan.Retry{MaxAttempts: 5}, []Outcome{OutcomeTimedOut}, func(r *Report) { r.Cause = CauseAbandoned }, StepTimedOut, CauseAbandoned, 1},
 		"abandoned, as asked": {
-			plan.Retry{MaxAttempts: 2, On: []string{"timed_out"}}, []Outcome{OutcomeTimedOut, OutcomeSucceeded},
+			plan.Retry{MaxAttempts: 2, On: []string{"timed_out"}},
+			[]Outcome{OutcomeTimedOut, OutcomeSucceeded},
 			func(r *Report) { r.Cause = CauseAbandoned }, StepSucceeded, CauseAbandoned, 1,
 		},
 		"handed back is no failure": {plan.Retry{MaxAttempts: 1}, []Outcome{OutcomeHandedBack, OutcomeHandedBack, OutcomeSucceeded}, nil, StepSucceeded, CauseReported, 0},

@@ -97,13 +97,13 @@ type kindCache struct {
 func (c *kindCache) get() (map[string]plan.Kind, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.kinds, c.kinds != nil && time.Since(c.read) < kindsFresh
+	return c.kinds, c.kinds != nil && time.Since(c.read) < kindsFresh //nolint:forbidigo // the age of a cache decides about no step
 }
 
 func (c *kindCache) put(kinds map[string]plan.Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kinds, c.read = kinds, time.Now()
+	c.kinds, c.read = kinds, time.Now() //nolint:forbidigo // the age of a cache decides about no step
 }
 
 func (c *kindCache) forget() {

@@ -17,8 +17,8 @@ func (e *Engine) LogAppend(ctx context.Context, lines []LogLine) error {
 	var p queries.LogAppendParams
 	for _, l := range lines {
 		p.Runs = append(p.Runs, l.Run)
-		p.Steps = append(p.Steps, int32(l.Step))          //nolint:gosec // comes from an int column
-		p.Attempts = append(p.Attempts, int32(l.Attempt)) //nolint:gosec // comes from an int column
+		p.Steps = append(p.Steps, int32(l.Step))
+		p.Attempts = append(p.Attempts, int32(l.Attempt))
 		p.Seqs = append(p.Seqs, l.Seq)
 		p.Ats = append(p.Ats, l.At)
 		p.Streams = append(p.Streams, l.Stream)
@@ -45,8 +45,8 @@ func (e *Engine) ProgressSet(ctx context.Context, words []Progress) error {
 			percent = float32(min(max(*w.Percent, 0), 100))
 		}
 		p.Runs = append(p.Runs, w.Run)
-		p.Steps = append(p.Steps, int32(w.Step))          //nolint:gosec // comes from an int column
-		p.Attempts = append(p.Attempts, int32(w.Attempt)) //nolint:gosec // comes from an int column
+		p.Steps = append(p.Steps, int32(w.Step))
+		p.Attempts = append(p.Attempts, int32(w.Attempt))
 		p.Percents = append(p.Percents, percent)
 		p.Messages = append(p.Messages, w.Message)
 	}

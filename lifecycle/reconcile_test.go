@@ -58,7 +58,7 @@ func listen(t *testing.T, l *db.Listener, stop func()) {
 func delays(c *Config) {
 	c.pauses = &pauses{hold: func(string) {
 		if rand.IntN(2) == 0 {
-			time.Sleep(rand.N(3 * time.Millisecond)) // the delay is the test
+			pause(context.Background(), rand.N(3*time.Millisecond))
 		}
 	}}
 }

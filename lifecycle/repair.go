@@ -94,7 +94,7 @@ func (e *Engine) decideNeeds(ctx context.Context, steps []node, recount bool) er
 			s := e.newSettler(q)
 			nothing := make(map[node]*tally, len(mine)) // more to count: only the decision is wanted
 			for _, h := range mine {
-				nothing[node{h.Run, int32(h.Step)}] = &tally{} //nolint:gosec // came from an int column
+				nothing[node{h.Run, int32(h.Step)}] = &tally{}
 			}
 			if err := s.needs(ctx, nothing); err != nil {
 				return err

@@ -129,12 +129,11 @@ func reportOf(a *Attempt, outcome Outcome) Report {
 	return r
 }
 
-func (b *bundle) finish(a *Attempt, outcome Outcome) FinishAnswer {
+func (b *bundle) finish(a *Attempt, outcome Outcome) {
 	b.t.Helper()
 	answer, err := b.StepFinish(b.t.Context(), reportOf(a, outcome))
 	require.NoError(b.t, err)
 	require.Equal(b.t, ResultRecorded, answer.Result)
-	return answer
 }
 
 func (b *bundle) stepState(run uuid.UUID, ordinal int) StepState {

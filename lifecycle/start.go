@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -195,7 +194,7 @@ func (e *Engine) addNeeds(ctx context.Context, started map[node]*Attempt) error 
 		return err
 	}
 	for _, row := range rows {
-		started[node{row.RunID, row.Step}].Needs[row.Key] = Need{State: StepState(row.State), Output: json.RawMessage(row.Output)}
+		started[node{row.RunID, row.Step}].Needs[row.Key] = Need{State: StepState(row.State), Output: row.Output}
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (e *Engine) everySecond(ctx context.Context, what string, do func(context.C
 
 func (e *Engine) tick(ctx context.Context, what string, do func(context.Context) error) {
 	if err := do(ctx); err != nil && ctx.Err() == nil {
-		e.logger.Warn("reconcile could not "+what, "error", err)
+		e.logger.Warn("reconcile could not do what it does every second", "what", what, "error", err)
 	}
 }
 
@@ -162,7 +162,7 @@ func newAlarm() *alarm { return &alarm{c: make(chan struct{}, 1)} }
 func (a *alarm) in(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := time.Now().Add(d)
+	at := time.Now().Add(d) //nolint:forbidigo // says when to look; what is due the database says
 	if a.timer != nil && !a.at.IsZero() && !at.Before(a.at) {
 		return
 	}

@@ -30,7 +30,7 @@ func (e *Engine) WorkerRegister(ctx context.Context, w Worker) error {
 	if kinds == nil {
 		kinds = []string{}
 	}
-	pid, schema := int32(w.PID), int32(w.Schema) //nolint:gosec // both are small
+	pid, schema := int32(w.PID), int32(w.Schema)
 	err = e.q.WorkerRegister(ctx, queries.WorkerRegisterParams{
 		ID: w.ID, Name: w.Name, Host: w.Host, Pid: &pid, Build: w.Build, SchemaVersion: &schema,
 		Kinds: kinds, Queues: slots, LeaseMs: e.cfg.Lease.Milliseconds(),
