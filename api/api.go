@@ -17,6 +17,9 @@ const Version = 1
 // DefaultMaxBody is how large a body may be, in bytes.
 const DefaultMaxBody = 32 << 20
 
+// DefaultWithin is how long a call may take.
+const DefaultWithin = 45 * time.Second
+
 // actorLocal is who calls without a token, and whose Idempotency-Keys these are.
 const actorLocal = "local"
 
@@ -37,6 +40,10 @@ type Config struct {
 	Loopback bool
 	// MaxBody is how large a body may be, in bytes. 0: DefaultMaxBody.
 	MaxBody int64
+	// Within is how long a call may take. 0: DefaultWithin.
+	Within time.Duration
+	// OperateOnly leaves only /healthz, /readyz, /v1/version and the document: for replicas that serve no API.
+	OperateOnly bool
 }
 
 // Build is what a binary was built from.
@@ -73,6 +80,9 @@ func New(config Config) http.Handler {
 	if s.MaxBody == 0 {
 		s.MaxBody = DefaultMaxBody
 	}
+	if s.Within == 0 {
+		s.Within = DefaultWithin
+	}
 	if s.Schema == nil {
 		s.Schema = func() Schema { return Schema{} }
 	}
@@ -91,6 +101,10 @@ func New(config Config) http.Handler {
 // routes registers every call, and gives what describes them.
 func (s *server) routes() *huma.OpenAPI {
 	routes := humago.New(s.mux, s.huma())
+	s.operate(routes)
+	if s.OperateOnly {
+		return routes.OpenAPI()
+	}
 	s.runs(routes)
 	s.runPlan(routes)
 	s.steps(routes)
@@ -98,7 +112,6 @@ func (s *server) routes() *huma.OpenAPI {
 	s.logs(routes)
 	s.why(routes)
 	s.cancel(routes)
-	s.operate(routes)
 	return routes.OpenAPI()
 }
 
@@ -144,6 +157,9 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 		problem.write(w, r)
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.Within)
+	defer cancel()
+	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
 	s.mux.ServeHTTP(w, r)
 }

@@ -16,20 +16,9 @@ const readyWithin = 2 * time.Second
 
 // handler is the API, or the part of it that tells how the replica is.
 func (r *replica) handler(loopback bool) http.Handler {
-	all := api.New(api.Config{
+	return api.New(api.Config{
 		Lifecycle: r.engine, Build: api.Build(r.cfg.Build), BuildName: r.cfg.Build.String(),
-		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback,
-	})
-	if !r.cfg.NoAPI {
-		return all
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		switch req.URL.Path {
-		case "/healthz", "/readyz", "/v1/version":
-			all.ServeHTTP(w, req)
-		default:
-			http.Error(w, "this replica serves no API", http.StatusNotFound)
-		}
+		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback, OperateOnly: r.cfg.NoAPI,
 	})
 }
 
