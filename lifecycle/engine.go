@@ -61,6 +61,9 @@ func New(c Config) *Engine {
 	if c.PollInterval == 0 {
 		c.PollInterval = time.Second
 	}
+	if c.pauses == nil {
+		c.pauses = faults(c.Logger)
+	}
 	e := &Engine{
 		Reader: NewReader(c.Pool), cfg: c, pool: c.Pool, q: queries.New(c.Pool), logger: c.Logger, observer: c.Observer,
 		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,

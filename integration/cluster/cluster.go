@@ -132,6 +132,15 @@ func tail(text string) string {
 	return strings.Join(lines[max(len(lines)-logTail, 0):], "\n")
 }
 
+// Left lists the processes of the cluster.
+func (c *Cluster) Left() []string { return describe(marked(c.Mark)) }
+
+// NothingLeft waits until no process of the cluster is left.
+func (c *Cluster) NothingLeft() {
+	c.t.Helper()
+	c.nothingLeft(c.Mark)
+}
+
 // nothingLeft waits until nothing carries the mark any more.
 func (c *Cluster) nothingLeft(mark string) {
 	c.t.Helper()
@@ -169,12 +178,10 @@ func (c *Cluster) Command(args ...string) *Process {
 	return c.start(spec{binary: c.config.Binary, args: args, env: c.config.Env})
 }
 
-// CommandAs starts any command of weir as another user, in a directory of the cluster, with that as its home. Only root
-// can do that.
-func (c *Cluster) CommandAs(uid, gid uint32, dir string, args ...string) *Process {
+// CommandAs starts any command of weir as another user, nil: this one, with a home directory in which it works. Only
+// root can become another user.
+func (c *Cluster) CommandAs(user *syscall.Credential, home string, args ...string) *Process {
 	c.t.Helper()
-	return c.start(spec{
-		binary: c.config.Binary, args: args, env: append([]string{"HOME=" + dir}, c.config.Env...), dir: dir,
-		as: &syscall.Credential{Uid: uid, Gid: gid},
-	})
+	env := append([]string{"HOME=" + home}, c.config.Env...)
+	return c.start(spec{binary: c.config.Binary, args: args, env: env, dir: home, as: user})
 }

@@ -1,0 +1,105 @@
+//go:build linux
+
+package integration_test
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/integration/cluster"
+	client "github.com/weirqueue/weir/openapi/client/go"
+)
+
+// TestDevComesUpAndLeavesNothing starts `weir dev` as the user of this test, and as nobody if that is root. It runs a
+// plan, ends at Ctrl-C with everything that it had started, PostgreSQL and commands included, and has the history the
+// next time.
+func TestDevComesUpAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	t.Run("as this user", func(t *testing.T) {
+		t.Parallel()
+		testDev(t, nil)
+	})
+	t.Run("as nobody", func(t *testing.T) {
+		t.Parallel()
+		nobody, err := user.Lookup("nobody")
+		if os.Getuid() != 0 || err != nil {
+			t.Skip("only root can become another user")
+		}
+		uid, err := strconv.ParseUint(nobody.Uid, 10, 32)
+		require.NoError(t, err)
+		gid, err := strconv.ParseUint(nobody.Gid, 10, 32)
+		require.NoError(t, err)
+		testDev(t, &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)})
+	})
+}
+
+func testDev(t *testing.T, as *syscall.Credential) {
+	t.Helper()
+	c := cluster.New(t, cluster.Config{})
+	home := filepath.Join(c.Dir, "home")
+	require.NoError(t, os.Mkdir(home, 0o711))
+	if as != nil {
+		require.NoError(t, os.Chown(home, int(as.Uid), int(as.Gid)))
+	}
+	start := func() *cluster.Replica {
+		t.Helper()
+		return c.Dev(c.CommandAs(as, home, "dev", "--data", filepath.Join(home, "data"), "--listen", "127.0.0.1:0", "--replicas", "2", "--shutdown-grace", "100ms"))
+	}
+	end := func(r *cluster.Replica) {
+		t.Helper()
+		for _, one := range []string{"sleep 1234567", "postgres"} { // processes that are found, so that it means something when none is
+			c.Until(one+" runs", func() bool { return strings.Contains(strings.Join(c.Left(), "\n"), one) })
+		}
+		r.Signal(syscall.SIGINT)
+		require.Zero(t, r.Wait())
+		c.NothingLeft()
+	}
+
+	first := start()
+	run := c.Submit(first, `
+name: history
+steps:
+  - {key: greet, kind: exec, with: {command: [sh, -c, 'echo "\"hello\"" >$WEIR_OUTPUT; echo said']}}
+  - {key: repeat, kind: noop, needs: [greet], with: {output: "${{ needs.greet.output }}"}}
+`)
+	ends(t, c, first, run)
+	long := c.Submit(first, "{name: long, steps: [{key: a, kind: exec, with: {command: [sleep, '1234567']}}]}")
+	for attempt := int64(1); attempt <= 2; attempt++ {
+		answer, err := first.Client.StepGet(t.Context(), run, "repeat")
+		require.NoError(t, err)
+		require.JSONEq(t, `"hello"`, string(answer.Value.Output))
+		var logs []string
+		for line, err := range first.Client.Logs(t.Context(), run, client.LogListParams{}) {
+			require.NoError(t, err)
+			logs = append(logs, line.Value.Text)
+		}
+		require.Contains(t, logs, "said")
+		c.Until("the long step runs", func() bool {
+			answer, err := first.Client.StepGet(t.Context(), long, "a")
+			require.NoError(t, err)
+			return answer.Value.State == client.StepStateRunning && answer.Value.Attempt == attempt
+		})
+		end(first)
+		if attempt == 1 {
+			first = start()
+		}
+	}
+}
+
+// ends waits until a run has succeeded, as its API tells it.
+func ends(t *testing.T, c *cluster.Cluster, r *cluster.Replica, run uuid.UUID) {
+	t.Helper()
+	c.Until("the run has succeeded", func() bool {
+		answer, err := r.Client.RunGet(t.Context(), run)
+		require.NoError(t, err)
+		return answer.Value.State == client.RunStateSucceeded
+	})
+}

@@ -1,0 +1,95 @@
+//go:build linux
+
+package integration_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/integration/cluster"
+	"github.com/weirqueue/weir/lifecycle"
+)
+
+// outagePlan has commands that go on through an outage, and steps that end during it.
+func outagePlan(c *cluster.Cluster) string {
+	return fmt.Sprintf(`
+name: outage
+steps:
+  - {key: a, kind: exec, with: &hold %s}
+  - {key: b, kind: exec, with: *hold}
+  - {key: c, kind: exec, with: &ends %s}
+  - {key: d, kind: exec, with: *ends}
+  - {key: nap, kind: sleep, with: {duration: 1s}}
+  - {key: all, kind: exec, needs: [a, b, c, d, nap], with: %s}
+`, c.Work("until", "go"), c.Work("until", "down"), c.Work("for", "0.01"))
+}
+
+// TestW3DatabaseDownLongerThanTheLease stops PostgreSQL for more than two leases. Nothing that lives is lost, neither
+// what goes on through it nor what ends during it.
+func TestW3DatabaseDownLongerThanTheLease(t *testing.T) {
+	t.Parallel()
+	server := cluster.NewServer(t)
+	c := cluster.New(t, cluster.Config{URL: server.URL, Flags: []string{"--lease", "2s", "--heartbeat", "500ms", "--queue", "exec=2"}})
+	replicas := []*cluster.Replica{c.Serve(), c.Serve()}
+	run := c.Submit(replicas[0], outagePlan(c))
+	for _, key := range []string{"a", "b", "c", "d"} {
+		c.Until(key+" has started", func() bool { return c.Noted(cluster.Entry{What: "start", Step: key}) })
+	}
+	server.Stop()
+	c.Touch("down")
+	c.Pass(5 * time.Second)
+	for _, key := range []string{"c", "d"} {
+		require.True(t, c.Noted(cluster.Entry{What: "end", Step: key}), "it ended while the database was down")
+	}
+	server.Start()
+	c.Pool.Reset()
+	for _, r := range replicas {
+		c.Until(r.String()+" is there again", func() bool {
+			return cluster.Value[bool](c, `select coalesce(bool_or(seen_at > p.steady_since and lease_until > clock_timestamp()), false) from weir.workers, weir.pulse p where pid = $1`, r.PID())
+		})
+	}
+	c.Until("somebody may be declared lost", func() bool {
+		return cluster.Value[bool](c, `select steady_since < clock_timestamp() - interval '4 seconds' from weir.pulse`)
+	})
+	c.Touch("go")
+	require.Equal(t, lifecycle.RunSucceeded, c.RunEnds(run))
+	for key, s := range c.Steps(run) {
+		require.Equal(t, 1, s.Attempt, key)
+	}
+	require.Zero(t, cluster.Value[int](c, `select count(*)::int from weir.late_reports`))
+	c.NeverTwice()
+	c.NoViolations()
+	for _, r := range replicas {
+		r.Stop()
+	}
+}
+
+// TestW3DatabaseDoesNotAnswer is the same with a database that is there and does not answer, whom nobody gets an error
+// from.
+func TestW3DatabaseDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, cluster.Config{Flags: []string{"--lease", "2s", "--heartbeat", "500ms", "--queue", "exec=2"}})
+	proxy := c.Proxy()
+	replicas := []*cluster.Replica{c.ServeAt(proxy.URL), c.ServeAt(proxy.URL)}
+	run := c.Submit(replicas[0], outagePlan(c))
+	for _, key := range []string{"a", "b", "c", "d"} {
+		c.Until(key+" has started", func() bool { return c.Noted(cluster.Entry{What: "start", Step: key}) })
+	}
+	proxy.Freeze()
+	c.Touch("down")
+	c.Pass(5 * time.Second)
+	proxy.Thaw()
+	c.Until("somebody may be declared lost", func() bool {
+		return cluster.Value[bool](c, `select beat_at > clock_timestamp() - interval '2 seconds' and steady_since < clock_timestamp() - interval '4 seconds' from weir.pulse`)
+	})
+	c.Touch("go")
+	require.Equal(t, lifecycle.RunSucceeded, c.RunEnds(run))
+	for key, s := range c.Steps(run) {
+		require.Equal(t, 1, s.Attempt, key)
+	}
+	c.NeverTwice()
+	c.NoViolations()
+}
