@@ -48,6 +48,13 @@ func (s *Supervisor) hurryOnce() chan struct{} {
 	return s.hurry
 }
 
+// isHurried is true when nobody waits for handlers any more.
+func (s *Supervisor) isHurried() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hurried
+}
+
 // stopAll ends the context of every attempt, and of those that are about to start.
 func (s *Supervisor) stopAll() {
 	s.mu.Lock()

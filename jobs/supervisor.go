@@ -178,6 +178,8 @@ func (s *Supervisor) note(e *execution, r *result, rep lifecycle.Report) {
 	took := time.Since(e.began)
 	s.cfg.observe(func(o Observer) { o.AttemptFinished(e.claim.Kind, rep.Outcome, rep.Cause, took) })
 	switch {
+	case r == nil && s.isHurried():
+		e.logger.Warn("the replica ends at once and does not wait for the handler", "outcome", rep.Outcome)
 	case r == nil:
 		e.logger.Error("the handler ignores the end of its context and is abandoned", "outcome", rep.Outcome, "stack", e.stack())
 		s.cfg.observe(func(o Observer) { o.AttemptAbandoned(e.claim.Kind) })
