@@ -101,8 +101,7 @@ func neverSent(err error) bool {
 
 // fileReason is what is wrong with a file, without its name twice.
 func fileReason(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Path + ": " + path.Err.Error()
 	}
 	return err.Error()

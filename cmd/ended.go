@@ -115,9 +115,18 @@ func tally(steps client.RunSteps) string {
 		n    int64
 		word string
 	}{
-		{steps.Succeeded, "succeeded"}, {steps.Failed, "failed"}, {steps.Crashed, "crashed"}, {steps.TimedOut, "timed out"},
-		{steps.Lost, "lost"}, {steps.Cancelled, "cancelled"}, {steps.Skipped, "skipped"}, {steps.Running, "running"},
-		{steps.Retrying, "retrying"}, {steps.Waiting, "waiting"}, {steps.Available, "available"}, {steps.Pending, "pending"},
+		{steps.Succeeded, "succeeded"},
+		{steps.Failed, "failed"},
+		{steps.Crashed, "crashed"},
+		{steps.TimedOut, "timed out"},
+		{steps.Lost, "lost"},
+		{steps.Cancelled, "cancelled"},
+		{steps.Skipped, "skipped"},
+		{steps.Running, "running"},
+		{steps.Retrying, "retrying"},
+		{steps.Waiting, "waiting"},
+		{steps.Available, "available"},
+		{steps.Pending, "pending"},
 	} {
 		if s.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", s.n, s.word))

@@ -35,7 +35,7 @@ func newScreen(inv *invocation) *screen {
 			return nil
 		}
 		s.size = func() (width, height int) {
-			width, height, err := term.GetSize(int(out.Fd())) //nolint:gosec // descriptors are small
+			width, height, err := term.GetSize(int(out.Fd()))
 			if err != nil {
 				return 0, 0
 			}

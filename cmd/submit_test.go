@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -28,9 +27,9 @@ func TestSubmitWaits(t *testing.T) {
 		"check retrying→running claimed", "check running→failed attempts_spent",
 		"after pending→skipped upstream_failed", "- running→failed steps_final",
 	}, moves)
-	require.Regexp(t, regexp.MustCompile(`^weir: run `+id+` failed after \S+: 1 succeeded, 1 failed, 1 skipped\n`+
+	require.Regexp(t, `^weir: run `+id+` failed after \S+: 1 succeeded, 1 failed, 1 skipped\n`+
 		`      check failed after 2 attempts: the command exited with code 3: no good \(exit_code\)\n`+
-		`try: weir logs `+id+` check --server `+server+`\n$`), stderr)
+		`try: weir logs `+id+` check --server `+server+`\n$`, stderr)
 
 	code, again, _ := runs(t, "run", id, "--wait", "--server", server)
 	require.Equal(t, exitRunFailed, code)
