@@ -85,7 +85,9 @@ func connectionFailure(ctx context.Context, err error) error {
 	var redirect *redirectError
 	switch {
 	case errors.As(err, &refused):
-		return &Failure{Code: "address_refused", Message: refused.Error(), Permanent: true}
+		return &Failure{
+			Code: "address_refused", Message: refused.Error() + "; --http-allow of the replica names those that it may reach", Permanent: true,
+		}
 	case errors.As(err, &redirect):
 		return &Failure{Code: "redirect_refused", Message: redirect.Error(), Permanent: true}
 	case badCertificate(err):
