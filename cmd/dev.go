@@ -127,9 +127,11 @@ func devDirectory(getenv func(string) string) (string, error) {
 
 // runOn migrates the database and runs the replicas until they are asked to end, or one of them ends.
 func (c *dev) runOn(inv *invocation, config replica.Config) error {
-	if _, err := migrations.Up(inv.ctx, config.Database.Direct(), config.Logger); err != nil {
+	migrated, err := migrations.Up(inv.ctx, config.Database.Direct(), nil)
+	if err != nil {
 		return interrupted(inv.ctx, err)
 	}
+	config.Logger.Info("the database is migrated", "schema", migrated.Version, "applied", len(migrated.Changed))
 	config.Ready = func(listening net.Addr) { c.welcome(inv, config, listening) }
 	g, ctx := errgroup.WithContext(inv.ctx)
 	for i := range c.Replicas {

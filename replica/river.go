@@ -2,7 +2,6 @@ package replica
 
 import (
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -65,9 +64,4 @@ func (r *replica) newRiver(worker uuid.UUID, sup *jobs.Supervisor) (*river.Clien
 		return nil, fmt.Errorf("set up River: %w", err)
 	}
 	return client, nil
-}
-
-// riverLogger lets River's warnings through.
-func riverLogger(logger *slog.Logger) *slog.Logger {
-	return slog.New(&minLevel{Handler: logger.Handler(), level: slog.LevelWarn}).With("component", "river")
 }
