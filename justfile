@@ -15,6 +15,10 @@ dev *args:
 test *args='./...':
     go test {{ args }}
 
+# Measures Weir beside raw River: just bench --runs 5000
+bench *args:
+    go run -C bench . {{ args }}
+
 # Looks for what a machine can find wrong
 lint *args:
     $(tools/install)/golangci-lint run {{ args }}

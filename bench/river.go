@@ -127,7 +127,7 @@ func oneByOne(ctx context.Context, runs int, started <-chan time.Time, submit fu
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the workers are to be idle again
 	}
 	return took, nil
 }

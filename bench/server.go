@@ -32,7 +32,7 @@ func startServer(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	return &server{url: started.URL(), stop: func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
 		_ = started.Stop(ctx)
 		_ = os.RemoveAll(dir)
