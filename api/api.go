@@ -9,13 +9,12 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
 // Version is the version of the API: the 1 of /v1.
 const Version = 1
-
-// DefaultMaxBody is how large a body may be, in bytes.
-const DefaultMaxBody = 32 << 20
 
 // DefaultWithin is how long a call may take.
 const DefaultWithin = 45 * time.Second
@@ -38,8 +37,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Loopback says that only a loopback address is listened to: then requests have to name one too.
 	Loopback bool
-	// MaxBody is how large a body may be, in bytes. 0: DefaultMaxBody.
-	MaxBody int64
+	// Limits bounds plans, and its Body bounds every body. 0: the defaults of contract 1.
+	Limits plan.Limits
 	// Within is how long a call may take. 0: DefaultWithin.
 	Within time.Duration
 	// OperateOnly leaves only /healthz, /readyz, /v1/version and the document: for replicas that serve no API.
@@ -77,8 +76,8 @@ func New(config Config) http.Handler {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	if s.MaxBody == 0 {
-		s.MaxBody = DefaultMaxBody
+	if s.Limits.Body == 0 {
+		s.Limits.Body = 32 << 20
 	}
 	if s.Within == 0 {
 		s.Within = DefaultWithin
@@ -149,7 +148,7 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 		s.noRoute(missing, r).write(w, r)
 		return
 	}
-	problem := checkContent(r, s.MaxBody)
+	problem := checkContent(r, int64(s.Limits.Body))
 	if problem == nil {
 		problem = checkQuery(r)
 	}
@@ -160,6 +159,6 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.Within)
 	defer cancel()
 	r = r.WithContext(ctx)
-	r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, int64(s.Limits.Body))
 	s.mux.ServeHTTP(w, r)
 }

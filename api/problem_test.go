@@ -90,7 +90,7 @@ func TestProblemOfPanics(t *testing.T) {
 // TestProblemsEverywhere asks for what is not there, or not like this: there is always a problem, and always the headers.
 func TestProblemsEverywhere(t *testing.T) {
 	t.Parallel()
-	handler := New(Config{Lifecycle: broken{err: errors.New("not to be called")}, Loopback: true, MaxBody: 1000})
+	handler := New(Config{Lifecycle: broken{err: errors.New("not to be called")}, Loopback: true, Limits: plan.Limits{Body: 1000}})
 	for name, test := range map[string]struct {
 		method, path, body string
 		headers            []string

@@ -54,7 +54,7 @@ func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput,
 	if err := errors.Join(in.Key.err, in.Plan.err); err != nil {
 		return nil, err
 	}
-	parsed, err := plan.ParseJSON(in.Plan.json)
+	parsed, err := s.Limits.ParseJSON(in.Plan.json)
 	if err != nil {
 		return nil, err
 	}

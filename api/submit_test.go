@@ -106,7 +106,7 @@ func TestM8BadPlans(t *testing.T) {
 
 func TestSubmitTooLarge(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *Config) { c.MaxBody = 1 << 20 })
+	b := setup(t, func(c *Config) { c.Limits.Body = 1 << 20 })
 	large := fmt.Sprintf(`{"name": "p", "description": %q, "steps": []}`, strings.Repeat("x", 1<<20))
 	problem(t, b.ask(http.MethodPost, "/v1/runs", large), http.StatusRequestEntityTooLarge, "too_large")
 
