@@ -50,7 +50,7 @@ func (o *observed) Repaired(repair string, n int) {
 }
 
 // sql runs a statement as somebody who says who they are.
-func (g *garden) sql(sql string, args ...any) int64 {
+func (g *garden) sql(sql string, args ...any) {
 	g.t.Helper()
 	ctx := g.t.Context()
 	tx, err := g.pool.Begin(ctx)
@@ -58,10 +58,9 @@ func (g *garden) sql(sql string, args ...any) int64 {
 	defer func() { _ = tx.Rollback(ctx) }()
 	_, err = tx.Exec(ctx, "select set_config('weir.actor', 'local', true)")
 	require.NoError(g.t, err)
-	tag, err := tx.Exec(ctx, sql, args...)
+	_, err = tx.Exec(ctx, sql, args...)
 	require.NoError(g.t, err)
 	require.NoError(g.t, tx.Commit(ctx))
-	return tag.RowsAffected()
 }
 
 // ask reads one row.
