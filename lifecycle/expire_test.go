@@ -76,6 +76,16 @@ func TestLeaseOfAWorkerThatComesBackInTime(t *testing.T) {
 	g.isRunning(h)
 }
 
+func TestLeaseOfAWorkerThatComesBackJustInTime(t *testing.T) {
+	t.Parallel()
+	g := newGarden(t)
+	w := g.worker()
+	h := g.running(w, "")
+	g.steady()
+	require.NoError(t, g.e.expireWorker(t.Context(), w)) // it was gone when the janitor looked, and is not any more
+	g.isRunning(h)
+}
+
 func TestW2LeaseOfAWorkerThatComesBackTooLate(t *testing.T) {
 	t.Parallel()
 	g := newGarden(t)
@@ -257,6 +267,18 @@ func TestO8FetchedAndNeverStarted(t *testing.T) {
 	require.Equal(t, "discarded", ask[string](g, "select state from weir.river_job where id = $1", deadToken))
 	require.Equal(t, "running", ask[string](g, "select state from weir.river_job where id = $1", aliveToken))
 	require.Equal(t, map[string]int{RepairFetchedByDead: 1, RepairFetchedNotStarted: 1}, g.observed.repaired)
+}
+
+func TestO8FetchedDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	g := newGarden(t)
+	h, token := g.available("")
+	g.fetched(token, g.worker(), 11*time.Second)
+	g.sql("update weir.pulse set steady_since = clock_timestamp() - interval '9 seconds'")
+	g.beatNow()
+	require.True(t, g.step(h).Token, "it could not start before, and has time to")
+	g.expire()
+	require.False(t, g.step(h).Token)
 }
 
 func TestExpiryLeavesWhatIsLocked(t *testing.T) {

@@ -74,6 +74,27 @@ func TestSweepOfWhatIsRightDoesNothing(t *testing.T) {
 	require.Empty(t, s.observed.repaired)
 }
 
+func TestSweepOfAWideStepHalfCounted(t *testing.T) {
+	t.Parallel()
+	s := newSwept(t)
+	run := s.submit(planOf(step("a"), step("b", "a"), step("c", "a"), step("d", "b", "c")))
+	// a has ended, and is counted into b but not yet into c: so it is while a step with more than 1,000 dependants is settled.
+	s.unguarded("update weir.steps set state = 'succeeded', river_job_id = null, finished_at = clock_timestamp(), attempt = 1 where run_id = $1 and step = 1", run)
+	s.unguarded("update weir.needs set counted = true where run_id = $1 and step = 2", run)
+	s.unguarded("update weir.steps set needs_open = 0, state = 'available' where run_id = $1 and step = 2", run)
+	s.exec("insert into weir.dirty (shard, run_id, step) values (weir.shard_of($1), $1, 1), (weir.shard_of($1), $1, 2)", run)
+	require.NoError(t, s.sweep(t.Context()))
+	require.Empty(t, s.observed.repaired)
+	s.unguarded("update weir.steps set needs_open = 1, state = 'pending' where run_id = $1 and step = 2", run)
+	s.unguarded("delete from weir.dirty")
+	require.NoError(t, s.sweep(t.Context()))
+	s.pass()
+	require.Equal(t, map[string]int{RepairNeedsCounted: 1, RepairForgotten: 1}, s.observed.repaired)
+	require.Equal(t, StepAvailable, s.stepState(run, 2))
+	require.Equal(t, StepAvailable, s.stepState(run, 3))
+	require.Equal(t, 2, scan[int](s.bundle, "select needs_open from weir.steps where run_id = $1 and step = 4", run))
+}
+
 func TestSweepIsDoneByOneAMinute(t *testing.T) {
 	t.Parallel()
 	s := newSwept(t)
