@@ -1,4 +1,3 @@
-
 CREATE SCHEMA weir;
 
 COMMENT ON SCHEMA weir IS 'Weir: plans (DAGs of steps) run on workers that share this database. Start with weir.overview, weir.running, weir.stuck and weir.violations; every object here has a comment (\d+, \df+).';
@@ -1378,7 +1377,7 @@ COMMENT ON CONSTRAINT transition_changes_the_state ON weir.transitions IS 'Only 
 
 CREATE VIEW weir.stuck AS
  WITH open_run AS MATERIALIZED (
-         SELECT runs.id,
+        ( SELECT runs.id,
             runs.name,
             runs.state,
             runs.cancel_requested_at,
@@ -1386,7 +1385,21 @@ CREATE VIEW weir.stuck AS
             runs.steps_open,
             runs.created_at
            FROM weir.runs
-          WHERE (runs.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state]))
+          WHERE (runs.state = 'running'::weir.run_state)
+          ORDER BY runs.created_at, runs.id
+         LIMIT 9000)
+        UNION ALL
+        ( SELECT runs.id,
+            runs.name,
+            runs.state,
+            runs.cancel_requested_at,
+            runs.start_at,
+            runs.steps_open,
+            runs.created_at
+           FROM weir.runs
+          WHERE (runs.state = 'paused'::weir.run_state)
+          ORDER BY runs.created_at, runs.id
+         LIMIT 1000)
         ), open_step AS MATERIALIZED (
          SELECT r.name,
             r.state AS run_state,
@@ -1596,7 +1609,7 @@ UNION ALL
    FROM judged j
   WHERE ((j.reason IS NOT NULL) AND (COALESCE(j.since, '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:00:10'::interval)));
 
-COMMENT ON VIEW weir.stuck IS 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.';
+COMMENT ON VIEW weir.stuck IS 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.';
 
 COMMENT ON COLUMN weir.stuck.run_id IS 'Which run; null: this is about all of them.';
 
@@ -1633,9 +1646,17 @@ CREATE VIEW weir.violations AS
             r.steps_open,
             r.steps_failed,
             r.cancel_requested_at
-           FROM (( SELECT runs.id
+           FROM ((( SELECT runs.id
                    FROM weir.runs
-                  WHERE (runs.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state]))
+                  WHERE (runs.state = 'running'::weir.run_state)
+                  ORDER BY runs.created_at, runs.id
+                 LIMIT 4000)
+                UNION
+                ( SELECT runs.id
+                   FROM weir.runs
+                  WHERE (runs.state = 'paused'::weir.run_state)
+                  ORDER BY runs.created_at, runs.id
+                 LIMIT 1000)
                 UNION
                 ( SELECT runs.id
                    FROM weir.runs
@@ -1668,30 +1689,63 @@ CREATE VIEW weir.violations AS
                    FROM weir.runs r_1
                   WHERE (r_1.id = i.id)
                  OFFSET 0) r)
-        ), looked_step AS MATERIALIZED (
-         SELECT s.run_id,
+        ), broken_run AS (
+         SELECT v.rule,
+            r.id AS run_id,
+            NULL::integer AS step,
+            v.message
+           FROM (((looked_run r
+             CROSS JOIN LATERAL ( SELECT count(*) AS total,
+                    count(*) FILTER (WHERE (NOT s.settled)) AS unsettled,
+                    count(*) FILTER (WHERE (s.state < 'succeeded'::weir.step_state)) AS unfinished,
+                    count(*) FILTER (WHERE (s.settled AND (NOT s.allow_failure) AND ((s.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((s.state = 'skipped'::weir.step_state) AND (s.cause = 'upstream_failed'::weir.cause))))) AS failed,
+                    bool_and((s.settled OR ((s.state = 'pending'::weir.step_state) AND (s.needs_open > 0)))) AS nothing_moves,
+                    string_agg(s.key, ', '::text ORDER BY s.step) FILTER (WHERE ((s.state = 'pending'::weir.step_state) AND (s.step <= 1000))) AS pending
+                   FROM weir.steps s
+                  WHERE (s.run_id = r.id)) c)
+             CROSS JOIN LATERAL ( SELECT COALESCE((array_agg(t.to_state ORDER BY t.id DESC))[1], 'running'::text) AS last_state,
+                    min(t.id) FILTER (WHERE (t.from_state <> t.previous)) AS gap_at,
+                    min(t.id) FILTER (WHERE (NOT t.legal)) AS illegal_at
+                   FROM ( SELECT t_1.id,
+                            t_1.from_state,
+                            t_1.to_state,
+                            lag(t_1.to_state, 1, 'running'::text) OVER (ORDER BY t_1.id) AS previous,
+                            (EXISTS ( SELECT
+                                   FROM weir.legal_transitions l
+                                  WHERE ((l.entity = 'run'::text) AND (l.from_state = t_1.from_state) AND (l.to_state = t_1.to_state)))) AS legal
+                           FROM weir.transitions t_1
+                          WHERE ((t_1.run_id = r.id) AND (t_1.step IS NULL))) t) h)
+             CROSS JOIN LATERAL ( VALUES ('run_counts_its_steps'::text,(r.steps_total <> c.total),format('steps_total is %s, and it has %s steps'::text, r.steps_total, c.total)), ('run_counts_its_open_steps'::text,(r.steps_open <> c.unsettled),format('steps_open is %s, and %s of its steps are not settled'::text, r.steps_open, c.unsettled)), ('run_counts_its_failed_steps'::text,(r.steps_failed <> c.failed),format('steps_failed is %s, and %s of its settled steps count as failures'::text, r.steps_failed, c.failed)), ('final_run_has_no_open_step'::text,((r.state <> ALL (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (c.unfinished > 0)),format('the run is %s, and %s of its steps are not final'::text, r.state, c.unfinished)), ('open_run_can_go_on'::text,((r.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (r.cancel_requested_at IS NULL) AND (c.unsettled > 0) AND c.nothing_moves),format('all that is open waits for each other: %s'::text, "left"(c.pending, 200))), ('run_is_in_the_state_that_its_history_says'::text,((r.state)::text <> h.last_state),format('it is %s, and its history says %s'::text, r.state, h.last_state)), ('history_of_a_run_has_no_gap'::text,(h.gap_at IS NOT NULL),format('transition %s does not start where the one before it ended'::text, h.gap_at)), ('history_of_a_run_is_legal'::text,(h.illegal_at IS NOT NULL),format('transition %s is not in weir.legal_transitions'::text, h.illegal_at))) v(rule, broken, message))
+          WHERE v.broken
+        ), broken_need AS (
+         SELECT v.rule,
+            e.run_id,
+            e.step,
+            v.message
+           FROM ((looked_run r
+             CROSS JOIN LATERAL ( SELECT e_1.run_id,
+                    e_1.need,
+                    e_1.step,
+                    (EXISTS ( SELECT
+                           FROM weir.steps s
+                          WHERE ((s.run_id = r.id) AND (s.step = e_1.step)))) AS has_step,
+                    (EXISTS ( SELECT
+                           FROM weir.steps s
+                          WHERE ((s.run_id = r.id) AND (s.step = e_1.need)))) AS has_need,
+                    (EXISTS ( SELECT
+                           FROM weir.needs b
+                          WHERE ((b.run_id = r.id) AND (b.need = e_1.step) AND (b.step = e_1.need)))) AS has_circle
+                   FROM weir.needs e_1
+                  WHERE (e_1.run_id = r.id)
+                 OFFSET 0) e)
+             CROSS JOIN LATERAL ( VALUES ('needs_have_no_circle'::text,e.has_circle,format('step %s needs step %s, which needs it'::text, e.step, e.need)), ('needs_lead_to_steps'::text,(NOT e.has_step),format('step %s needs step %s, and the first does not exist'::text, e.step, e.need)), ('needs_lead_to_steps'::text,(NOT e.has_need),format('step %s needs step %s, and the second does not exist'::text, e.step, e.need))) v(rule, broken, message))
+          WHERE v.broken
+        ), broken_step AS (
+         SELECT v.rule,
+            s.run_id,
             s.step,
-            s.key,
-            s.kind,
-            s.state,
-            s.cause,
-            s.attempt,
-            s.settled,
-            s.allow_failure,
-            s.has_output,
-            s.reused_from,
-            s.river_job_id,
-            s.worker_id,
-            s.runs_on,
-            s.finished_at,
-            s.needs_total,
-            s.needs_open,
-            s.needs_failed,
-            s.needs_allowed,
-            s.needs_neutral,
-            s.dependants,
-            ((s.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((s.state = 'skipped'::weir.step_state) AND (s.cause = 'upstream_failed'::weir.cause))) AS ended_badly
-           FROM (looked_run r
+            v.message
+           FROM (((((((((looked_run r
              CROSS JOIN LATERAL ( SELECT s_1.run_id,
                     s_1.step,
                     s_1.attempt,
@@ -1737,246 +1791,124 @@ CREATE VIEW weir.violations AS
                    FROM weir.steps s_1
                   WHERE (s_1.run_id = r.id)
                  OFFSET 0) s)
-        ), recount AS MATERIALIZED (
-         SELECT s.run_id,
-            count(*) AS total,
-            count(*) FILTER (WHERE (NOT s.settled)) AS unsettled,
-            count(*) FILTER (WHERE (s.state < 'succeeded'::weir.step_state)) AS unfinished,
-            count(*) FILTER (WHERE (s.settled AND s.ended_badly AND (NOT s.allow_failure))) AS failed,
-            bool_and((s.settled OR ((s.state = 'pending'::weir.step_state) AND (s.needs_open > 0)))) AS nothing_moves,
-            string_agg(s.key, ', '::text ORDER BY s.step) FILTER (WHERE ((s.state = 'pending'::weir.step_state) AND (s.step <= 1000))) AS pending
-           FROM looked_step s
-          GROUP BY s.run_id
-        ), edge AS MATERIALIZED (
-         SELECT e.run_id,
-            e.need,
-            e.step,
-            e.counted
-           FROM (looked_run r
-             CROSS JOIN LATERAL ( SELECT e_1.run_id,
-                    e_1.need,
-                    e_1.step,
-                    e_1.counted
-                   FROM weir.needs e_1
-                  WHERE (e_1.run_id = r.id)
-                 OFFSET 0) e)
-        ), needed AS (
-         SELECT e.run_id,
-            e.step,
-            count(*) AS total,
-            count(*) FILTER (WHERE (NOT (COALESCE(u.settled, false) OR e.counted))) AS open,
-            count(*) FILTER (WHERE ((u.settled OR e.counted) AND u.ended_badly AND (NOT u.allow_failure))) AS failed,
-            count(*) FILTER (WHERE ((u.settled OR e.counted) AND u.ended_badly AND u.allow_failure)) AS allowed,
-            count(*) FILTER (WHERE ((u.settled OR e.counted) AND (u.state = 'skipped'::weir.step_state) AND (NOT u.ended_badly))) AS neutral
-           FROM (edge e
-             LEFT JOIN looked_step u ON (((u.run_id = e.run_id) AND (u.step = e.need))))
-          GROUP BY e.run_id, e.step
-        ), needing AS (
-         SELECT e.run_id,
-            e.need,
-            count(*) AS total
-           FROM edge e
-          GROUP BY e.run_id, e.need
-        ), history AS MATERIALIZED (
-         SELECT h.run_id,
-            h.step,
-            (array_agg(h.to_state ORDER BY h.id DESC))[1] AS last_state,
-            count(*) FILTER (WHERE (h.to_state = 'running'::text)) AS claims,
-            min(h.id) FILTER (WHERE
-                CASE
-                    WHEN (h.previous IS NOT NULL) THEN (h.from_state <> h.previous)
-                    WHEN (h.step IS NULL) THEN (h.from_state <> 'running'::text)
-                    ELSE (h.from_state <> ALL (ARRAY['pending'::text, 'available'::text, 'waiting'::text]))
-                END) AS gap_at,
-            min(h.id) FILTER (WHERE (NOT (EXISTS ( SELECT
-                   FROM weir.legal_transitions l
-                  WHERE ((l.entity =
+             CROSS JOIN LATERAL ( SELECT count(*) AS total,
+                    count(*) FILTER (WHERE (NOT n_1.ended)) AS open,
+                    count(*) FILTER (WHERE (n_1.ended AND n_1.badly AND (NOT n_1.allow_failure))) AS failed,
+                    count(*) FILTER (WHERE (n_1.ended AND n_1.badly AND n_1.allow_failure)) AS allowed,
+                    count(*) FILTER (WHERE (n_1.ended AND (n_1.state = 'skipped'::weir.step_state) AND (NOT n_1.badly))) AS neutral
+                   FROM ( SELECT u.state,
+                            u.allow_failure,
+                            (COALESCE(u.settled, false) OR e.counted) AS ended,
+                            ((u.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((u.state = 'skipped'::weir.step_state) AND (u.cause = 'upstream_failed'::weir.cause))) AS badly
+                           FROM (weir.needs e
+                             LEFT JOIN LATERAL ( SELECT u_1.run_id,
+                                    u_1.step,
+                                    u_1.attempt,
+                                    u_1.river_job_id,
+                                    u_1.worker_id,
+                                    u_1.state,
+                                    u_1.cause,
+                                    u_1.failures,
+                                    u_1.settled,
+                                    u_1.has_output,
+                                    u_1.allow_failure,
+                                    u_1.priority,
+                                    u_1.run_if,
+                                    u_1.needs_total,
+                                    u_1.needs_open,
+                                    u_1.needs_failed,
+                                    u_1.needs_allowed,
+                                    u_1.needs_neutral,
+                                    u_1.dependants,
+                                    u_1.max_attempts,
+                                    u_1.unnamed,
+                                    u_1.last_outcome,
+                                    u_1.created_at,
+                                    u_1.run_after,
+                                    u_1.claimed_at,
+                                    u_1.started_at,
+                                    u_1.deadline_at,
+                                    u_1.finished_at,
+                                    u_1.cancel_requested_at,
+                                    u_1.timeout,
+                                    u_1.grace,
+                                    u_1.stall_after,
+                                    u_1.report,
+                                    u_1.reused_from,
+                                    u_1.key,
+                                    u_1.kind,
+                                    u_1.queue,
+                                    u_1.runs_on,
+                                    u_1.waiting_for,
+                                    u_1.cancel_requested_by,
+                                    u_1.cancel_reason,
+                                    u_1.retry
+                                   FROM weir.steps u_1
+                                  WHERE ((u_1.run_id = s.run_id) AND (u_1.step = e.need))
+                                 OFFSET 0) u ON (true))
+                          WHERE ((e.run_id = s.run_id) AND (e.step = s.step))) n_1) n)
+             CROSS JOIN LATERAL ( SELECT count(*) AS total
+                   FROM weir.needs e
+                  WHERE ((e.run_id = s.run_id) AND (e.need = s.step))) d)
+             CROSS JOIN LATERAL ( SELECT (array_agg(t.to_state ORDER BY t.id DESC))[1] AS last_state,
+                    count(*) FILTER (WHERE (t.to_state = 'running'::text)) AS claims,
+                    min(t.id) FILTER (WHERE
                         CASE
-                            WHEN (h.step IS NULL) THEN 'run'::text
-                            ELSE 'step'::text
-                        END) AND (l.from_state = h.from_state) AND (l.to_state = h.to_state)))))) AS illegal_at
-           FROM (looked_run r
-             CROSS JOIN LATERAL ( SELECT t.id,
-                    t.run_id,
-                    t.step,
-                    t.from_state,
-                    t.to_state,
-                    lag(t.to_state) OVER (PARTITION BY t.step ORDER BY t.id) AS previous
-                   FROM weir.transitions t
-                  WHERE (t.run_id = r.id)) h)
-          GROUP BY h.run_id, h.step
+                            WHEN (t.previous IS NULL) THEN (t.from_state <> ALL (ARRAY['pending'::text, 'available'::text, 'waiting'::text]))
+                            ELSE (t.from_state <> t.previous)
+                        END) AS gap_at,
+                    min(t.id) FILTER (WHERE (NOT t.legal)) AS illegal_at
+                   FROM ( SELECT t_1.id,
+                            t_1.from_state,
+                            t_1.to_state,
+                            lag(t_1.to_state) OVER (ORDER BY t_1.id) AS previous,
+                            (EXISTS ( SELECT
+                                   FROM weir.legal_transitions l
+                                  WHERE ((l.entity = 'step'::text) AND (l.from_state = t_1.from_state) AND (l.to_state = t_1.to_state)))) AS legal
+                           FROM weir.transitions t_1
+                          WHERE ((t_1.run_id = s.run_id) AND (t_1.step = s.step))) t) h)
+             CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (o_1.attempt = s.attempt)) AS of_last,
+                    count(*) FILTER (WHERE (o_1.attempt <> s.attempt)) AS of_others
+                   FROM weir.outputs o_1
+                  WHERE ((o_1.run_id = COALESCE(s.reused_from, s.run_id)) AND (o_1.step = s.step) AND (o_1.output IS NOT NULL))) o)
+             LEFT JOIN LATERAL ( SELECT j_1.id,
+                    j_1.kind,
+                    j_1.args
+                   FROM weir.river_job j_1
+                  WHERE (j_1.id = s.river_job_id)
+                 OFFSET 0) j ON (true))
+             LEFT JOIN LATERAL ( SELECT w_1.id,
+                    w_1.lease_until
+                   FROM weir.workers w_1
+                  WHERE ((w_1.id = s.worker_id) AND (s.state = 'running'::weir.step_state))
+                 OFFSET 0) w ON (true))
+             CROSS JOIN reconciled)
+             CROSS JOIN LATERAL ( VALUES ('step_counts_its_needs'::text,((s.needs_total <> n.total) OR ((s.state <> ALL (ARRAY['skipped'::weir.step_state, 'cancelled'::weir.step_state])) AND (r.cancel_requested_at IS NULL) AND (s.reused_from IS NULL) AND ((s.needs_open <> n.open) OR (s.needs_failed <> n.failed) OR (s.needs_allowed <> n.allowed) OR (s.needs_neutral <> n.neutral)))),format('total, open, failed, allowed, neutral are %s, and its edges say %s'::text, ROW(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), ROW(n.total, n.open, n.failed, n.allowed, n.neutral))), ('step_counts_its_dependants'::text,(s.dependants <> d.total),format('dependants is %s, and %s steps need it'::text, s.dependants, d.total)), ('final_step_is_settled'::text,((s.state >= 'succeeded'::weir.step_state) AND (NOT s.settled) AND (s.finished_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
+                           FROM weir.quarantine q
+                          WHERE (q.run_id = s.run_id))))),format('it is %s since %s, and its end is not counted'::text, s.state, s.finished_at)), ('step_is_in_the_state_that_its_history_says'::text,((s.state)::text <> COALESCE(h.last_state,
+                        CASE
+                            WHEN ((s.state = ANY (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'waiting'::weir.step_state])) OR (s.reused_from IS NOT NULL)) THEN (s.state)::text
+                            ELSE ''::text
+                        END)),format('it is %s, and its history says %s'::text, s.state, COALESCE(h.last_state, 'that it was born, and no more'::text))), ('history_of_a_step_has_no_gap'::text,(h.gap_at IS NOT NULL),format('transition %s does not start where the one before it ended'::text, h.gap_at)), ('history_of_a_step_is_legal'::text,(h.illegal_at IS NOT NULL),format('transition %s is not in weir.legal_transitions'::text, h.illegal_at)), ('attempt_counts_the_claims'::text,((s.attempt <> h.claims) AND (s.reused_from IS NULL)),format('attempt is %s, and its history has %s claims'::text, s.attempt, h.claims)), ('output_is_there_when_it_says_so'::text,(s.has_output AND (o.of_last = 0)),'has_output is true, and it has no output'::text), ('output_is_there_when_it_says_so'::text,((NOT s.has_output) AND (o.of_last > 0)),'it has an output, and has_output is false'::text), ('output_is_there_when_it_says_so'::text,(o.of_others > 0),'an attempt that was not its last one has an output'::text), ('running_step_has_a_live_worker'::text,((s.state = 'running'::weir.step_state) AND (w.id IS NULL) AND reconciled.for_a_minute),format('its worker %s does not exist'::text, s.worker_id)), ('running_step_has_a_live_worker'::text,((w.lease_until < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute),format('the lease of its worker %s ran out at %s'::text, w.id, w.lease_until)), ('dispatch_token_names_its_own_job'::text,((s.river_job_id IS NOT NULL) AND (s.runs_on = 'replica'::text) AND (j.id IS NULL)),format('its River job %s does not exist'::text, s.river_job_id)), ('dispatch_token_names_its_own_job'::text,((s.runs_on = 'replica'::text) AND ((j.kind <> s.kind) OR ((j.args ->> 'run'::text) IS DISTINCT FROM (s.run_id)::text) OR ((j.args ->> 'step'::text) IS DISTINCT FROM (s.step)::text)) AND (j.id IS NOT NULL)),format('its River job %s is of kind %s for %s'::text, s.river_job_id, j.kind, "left"((j.args)::text, 200)))) v(rule, broken, message))
+          WHERE v.broken
         )
- SELECT 'run_counts_its_steps'::text AS rule,
-    r.id AS run_id,
-    NULL::integer AS step,
-    format('steps_total is %s, and it has %s steps'::text, r.steps_total, COALESCE(c.total, (0)::bigint)) AS message
-   FROM (looked_run r
-     LEFT JOIN recount c ON ((c.run_id = r.id)))
-  WHERE (r.steps_total <> COALESCE(c.total, (0)::bigint))
+ SELECT broken_run.rule,
+    broken_run.run_id,
+    broken_run.step,
+    broken_run.message
+   FROM broken_run
 UNION ALL
- SELECT 'run_counts_its_open_steps'::text AS rule,
-    r.id AS run_id,
-    NULL::integer AS step,
-    format('steps_open is %s, and %s of its steps are not settled'::text, r.steps_open, c.unsettled) AS message
-   FROM (looked_run r
-     JOIN recount c ON ((c.run_id = r.id)))
-  WHERE (r.steps_open <> c.unsettled)
+ SELECT broken_need.rule,
+    broken_need.run_id,
+    broken_need.step,
+    broken_need.message
+   FROM broken_need
 UNION ALL
- SELECT 'run_counts_its_failed_steps'::text AS rule,
-    r.id AS run_id,
-    NULL::integer AS step,
-    format('steps_failed is %s, and %s of its settled steps count as failures'::text, r.steps_failed, c.failed) AS message
-   FROM (looked_run r
-     JOIN recount c ON ((c.run_id = r.id)))
-  WHERE (r.steps_failed <> c.failed)
-UNION ALL
- SELECT 'final_run_has_no_open_step'::text AS rule,
-    r.id AS run_id,
-    NULL::integer AS step,
-    format('the run is %s, and %s of its steps are not final'::text, r.state, c.unfinished) AS message
-   FROM (looked_run r
-     JOIN recount c ON ((c.run_id = r.id)))
-  WHERE ((r.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (c.unfinished > 0))
-UNION ALL
- SELECT 'open_run_can_go_on'::text AS rule,
-    r.id AS run_id,
-    NULL::integer AS step,
-    format('all that is open waits for each other: %s'::text, "left"(c.pending, 200)) AS message
-   FROM (looked_run r
-     JOIN recount c ON ((c.run_id = r.id)))
-  WHERE ((r.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (r.cancel_requested_at IS NULL) AND (c.unsettled > 0) AND c.nothing_moves)
-UNION ALL
- SELECT 'needs_have_no_circle'::text AS rule,
-    a.run_id,
-    a.step,
-    format('step %s needs step %s, which needs it'::text, a.step, a.need) AS message
-   FROM (edge a
-     JOIN edge b ON (((b.run_id = a.run_id) AND (b.need = a.step) AND (b.step = a.need))))
-UNION ALL
- SELECT 'needs_lead_to_steps'::text AS rule,
-    e.run_id,
-    e.step,
-    format('step %s needs step %s, and %s'::text, e.step, e.need, (
-        CASE
-            WHEN (s.step IS NULL) THEN 'the first'::text
-            ELSE 'the second'::text
-        END || ' does not exist'::text)) AS message
-   FROM ((edge e
-     LEFT JOIN looked_step s ON (((s.run_id = e.run_id) AND (s.step = e.step))))
-     LEFT JOIN looked_step u ON (((u.run_id = e.run_id) AND (u.step = e.need))))
-  WHERE ((s.step IS NULL) OR (u.step IS NULL))
-UNION ALL
- SELECT 'step_counts_its_needs'::text AS rule,
-    s.run_id,
-    s.step,
-    format('total, open, failed, allowed, neutral are %s, and its edges say %s'::text, ROW(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), ROW(COALESCE(n.total, (0)::bigint), COALESCE(n.open, (0)::bigint), COALESCE(n.failed, (0)::bigint), COALESCE(n.allowed, (0)::bigint), COALESCE(n.neutral, (0)::bigint))) AS message
-   FROM ((looked_step s
-     JOIN looked_run r ON ((r.id = s.run_id)))
-     LEFT JOIN needed n ON (((n.run_id = s.run_id) AND (n.step = s.step))))
-  WHERE ((s.needs_total <> COALESCE(n.total, (0)::bigint)) OR ((s.state <> ALL (ARRAY['skipped'::weir.step_state, 'cancelled'::weir.step_state])) AND (r.cancel_requested_at IS NULL) AND (s.reused_from IS NULL) AND ((s.needs_open <> COALESCE(n.open, (0)::bigint)) OR (s.needs_failed <> COALESCE(n.failed, (0)::bigint)) OR (s.needs_allowed <> COALESCE(n.allowed, (0)::bigint)) OR (s.needs_neutral <> COALESCE(n.neutral, (0)::bigint)))))
-UNION ALL
- SELECT 'step_counts_its_dependants'::text AS rule,
-    s.run_id,
-    s.step,
-    format('dependants is %s, and %s steps need it'::text, s.dependants, COALESCE(n.total, (0)::bigint)) AS message
-   FROM (looked_step s
-     LEFT JOIN needing n ON (((n.run_id = s.run_id) AND (n.need = s.step))))
-  WHERE (s.dependants <> COALESCE(n.total, (0)::bigint))
-UNION ALL
- SELECT 'final_step_is_settled'::text AS rule,
-    s.run_id,
-    s.step,
-    format('it is %s since %s, and its end is not counted'::text, s.state, s.finished_at) AS message
-   FROM (looked_step s
-     CROSS JOIN reconciled)
-  WHERE ((s.state >= 'succeeded'::weir.step_state) AND (NOT s.settled) AND (s.finished_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
-           FROM weir.quarantine q
-          WHERE (q.run_id = s.run_id)))))
-UNION ALL
- SELECT 'step_is_in_the_state_that_its_history_says'::text AS rule,
-    s.run_id,
-    s.step,
-    format('it is %s, and its history says %s'::text, s.state, COALESCE(h.last_state, 'that it was born, and no more'::text)) AS message
-   FROM (looked_step s
-     LEFT JOIN history h ON (((h.run_id = s.run_id) AND (h.step = s.step))))
-  WHERE ((s.state)::text <> COALESCE(h.last_state,
-        CASE
-            WHEN ((s.state = ANY (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'waiting'::weir.step_state])) OR (s.reused_from IS NOT NULL)) THEN (s.state)::text
-            ELSE ''::text
-        END))
-UNION ALL
- SELECT 'run_is_in_the_state_that_its_history_says'::text AS rule,
-    r.id AS run_id,
-    NULL::integer AS step,
-    format('it is %s, and its history says %s'::text, r.state, COALESCE(h.last_state, 'that it was born, and no more'::text)) AS message
-   FROM (looked_run r
-     LEFT JOIN history h ON (((h.run_id = r.id) AND (h.step IS NULL))))
-  WHERE ((r.state)::text <> COALESCE(h.last_state, 'running'::text))
-UNION ALL
- SELECT 'history_has_no_gap'::text AS rule,
-    h.run_id,
-    h.step,
-    format('transition %s does not start where the one before it ended'::text, h.gap_at) AS message
-   FROM history h
-  WHERE (h.gap_at IS NOT NULL)
-UNION ALL
- SELECT 'history_is_legal'::text AS rule,
-    h.run_id,
-    h.step,
-    format('transition %s is not in weir.legal_transitions'::text, h.illegal_at) AS message
-   FROM history h
-  WHERE (h.illegal_at IS NOT NULL)
-UNION ALL
- SELECT 'attempt_counts_the_claims'::text AS rule,
-    s.run_id,
-    s.step,
-    format('attempt is %s, and its history has %s claims'::text, s.attempt, COALESCE(h.claims, (0)::bigint)) AS message
-   FROM (looked_step s
-     LEFT JOIN history h ON (((h.run_id = s.run_id) AND (h.step = s.step))))
-  WHERE ((s.attempt <> COALESCE(h.claims, (0)::bigint)) AND (s.reused_from IS NULL))
-UNION ALL
- SELECT 'output_is_there_when_it_says_so'::text AS rule,
-    s.run_id,
-    s.step,
-        CASE
-            WHEN (s.has_output AND (o.of_last = 0)) THEN 'has_output is true, and it has no output'::text
-            WHEN ((NOT s.has_output) AND (o.of_last > 0)) THEN 'it has an output, and has_output is false'::text
-            ELSE 'an attempt that was not its last one has an output'::text
-        END AS message
-   FROM (looked_step s
-     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (o_1.attempt = s.attempt)) AS of_last,
-            count(*) FILTER (WHERE (o_1.attempt <> s.attempt)) AS of_others
-           FROM weir.outputs o_1
-          WHERE ((o_1.run_id = COALESCE(s.reused_from, s.run_id)) AND (o_1.step = s.step) AND (o_1.output IS NOT NULL))) o)
-  WHERE ((s.has_output <> (o.of_last > 0)) OR (o.of_others > 0))
-UNION ALL
- SELECT 'running_step_has_a_live_worker'::text AS rule,
-    s.run_id,
-    s.step,
-        CASE
-            WHEN (w.id IS NULL) THEN format('its worker %s does not exist'::text, s.worker_id)
-            ELSE format('the lease of its worker %s ran out at %s'::text, s.worker_id, w.lease_until)
-        END AS message
-   FROM ((looked_step s
-     CROSS JOIN reconciled)
-     LEFT JOIN weir.workers w ON ((w.id = s.worker_id)))
-  WHERE ((s.state = 'running'::weir.step_state) AND reconciled.for_a_minute AND ((w.id IS NULL) OR (w.lease_until < (clock_timestamp() - '00:01:00'::interval))))
-UNION ALL
- SELECT 'dispatch_token_names_its_own_job'::text AS rule,
-    s.run_id,
-    s.step,
-        CASE
-            WHEN (j.id IS NULL) THEN format('its River job %s does not exist'::text, s.river_job_id)
-            ELSE format('its River job %s is of kind %s for %s'::text, s.river_job_id, j.kind, "left"((j.args)::text, 200))
-        END AS message
-   FROM (looked_step s
-     LEFT JOIN LATERAL ( SELECT j_1.id,
-            j_1.kind,
-            j_1.args
-           FROM weir.river_job j_1
-          WHERE (j_1.id = s.river_job_id)
-         OFFSET 0) j ON (true))
-  WHERE ((s.river_job_id IS NOT NULL) AND (s.runs_on = 'replica'::text) AND ((j.id IS NULL) OR (j.kind <> s.kind) OR ((j.args ->> 'run'::text) IS DISTINCT FROM (s.run_id)::text) OR ((j.args ->> 'step'::text) IS DISTINCT FROM (s.step)::text)))
+ SELECT broken_step.rule,
+    broken_step.run_id,
+    broken_step.step,
+    broken_step.message
+   FROM broken_step
 UNION ALL
  SELECT 'step_belongs_to_a_run'::text AS rule,
     s.run_id,
@@ -2008,7 +1940,7 @@ UNION ALL
            FROM weir.steps s
           WHERE ((s.run_id = t.run_id) AND (s.step = t.step) AND (s.attempt = t.attempt) AND (s.state = 'running'::weir.step_state))))));
 
-COMMENT ON VIEW weir.violations IS 'Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at open runs, the 1,000 newest runs and the small tables, so it stays affordable and may miss what is old. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.';
+COMMENT ON VIEW weir.violations IS 'Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at the oldest open runs (4,000 running, 1,000 paused), at the 1,000 newest runs and at the small tables, so it stays affordable and may miss what is elsewhere. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.';
 
 COMMENT ON COLUMN weir.violations.rule IS 'The rule that is broken, as a sentence.';
 
@@ -2313,4 +2245,3 @@ COMMENT ON TRIGGER transitions_are_recorded ON weir.runs IS 'Each change of stat
 CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_steps();
 
 COMMENT ON TRIGGER transitions_are_recorded ON weir.steps IS 'Each change of state writes its row in weir.transitions in the same statement.';
-

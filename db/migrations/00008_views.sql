@@ -77,7 +77,9 @@ comment on column weir.running.stopped_for is 'Why the worker was asked to end i
 
 create view weir.stuck as
 with open_run as materialized (
-  select id, name, state, cancel_requested_at, start_at, steps_open, created_at from weir.runs where state in ('running', 'paused')
+  (select id, name, state, cancel_requested_at, start_at, steps_open, created_at from weir.runs where state = 'running' order by created_at, id limit 9000)
+  union all
+  (select id, name, state, cancel_requested_at, start_at, steps_open, created_at from weir.runs where state = 'paused' order by created_at, id limit 1000)
 ), open_step as materialized (
   select r.name, r.state as run_state, r.start_at, r.cancel_requested_at as run_cancel_requested_at, s.*
   from open_run r
@@ -152,7 +154,7 @@ union all
 select j.run_id, j.name, j.step, j.key, j.state, j.since, j.reason
 from judged j
 where j.reason is not null and coalesce(j.since, '-infinity') < clock_timestamp() - interval '10 seconds';
-comment on view weir.stuck is 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.';
+comment on view weir.stuck is 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.';
 comment on column weir.stuck.run_id is 'Which run; null: this is about all of them.';
 comment on column weir.stuck.name is 'The name of its plan.';
 comment on column weir.stuck.step is 'The step''s ordinal; null: the run itself.';

@@ -34,7 +34,7 @@ func corruptions() []corruption {
 			"update weir.runs set state = 'failed', finished_at = clock_timestamp(), steps_open = 0 where id = $1",
 			[]string{
 				"final_run_has_no_open_step -: the run is failed, and 2 of its steps are not final", "run_counts_its_open_steps -: .*",
-				"run_is_in_the_state_that_its_history_says -: it is failed, and its history says that it was born, and no more",
+				"run_is_in_the_state_that_its_history_says -: it is failed, and its history says running",
 			},
 		},
 		{"update weir.runs set state = 'paused' where id = $1", []string{"run_is_in_the_state_that_its_history_says -: it is paused, .*"}},
@@ -74,10 +74,15 @@ func corruptions() []corruption {
 			"update weir.steps set state = 'skipped', finished_at = clock_timestamp() where run_id = $1 and step = 4",
 			[]string{"step_is_in_the_state_that_its_history_says 4: it is skipped, and its history says that it was born, and no more"},
 		},
-		{"update weir.transitions set from_state = 'lost' where run_id = $1 and step = 3 and to_state = 'running'", []string{"history_has_no_gap 3: .*", "history_is_legal 3: .*"}},
-		{"update weir.transitions set from_state = 'retrying' where run_id = $1 and step = 3 and to_state = 'running'", []string{"history_has_no_gap 3: .*"}},
+		{"update weir.transitions set from_state = 'lost' where run_id = $1 and step = 3 and to_state = 'running'", []string{"history_of_a_step_has_no_gap 3: .*", "history_of_a_step_is_legal 3: .*"}},
+		{"update weir.transitions set from_state = 'retrying' where run_id = $1 and step = 3 and to_state = 'running'", []string{"history_of_a_step_has_no_gap 3: .*"}},
 		{"delete from weir.transitions where run_id = $1 and step = 3 and to_state = 'available'", nil}, // born available, by what is left
-		{"update weir.transitions set from_state = 'pending' where run_id = $1 and step = 1 and to_state = 'running'", []string{"history_is_legal 1: .*"}},
+		{"update weir.transitions set from_state = 'pending' where run_id = $1 and step = 1 and to_state = 'running'", []string{"history_of_a_step_is_legal 1: .*"}},
+		{"insert into weir.transitions (run_id, from_state, to_state, actor, cause) values ($1, 'paused', 'running', 'me', 'manual')", []string{"history_of_a_run_has_no_gap -: .*"}},
+		{
+			"insert into weir.transitions (run_id, from_state, to_state, actor, cause) values ($1, 'running', 'lost', 'me', 'manual'), ($1, 'lost', 'running', 'me', 'manual')",
+			[]string{"history_of_a_run_is_legal -: .*"},
+		},
 		{"update weir.steps set attempt = 2 where run_id = $1 and step = 3", []string{"attempt_counts_the_claims 3: attempt is 2, and its history has 1 claims"}},
 		{"delete from weir.outputs where run_id = $1 and step = 1", []string{"output_is_there_when_it_says_so 1: has_output is true, and it has no output"}},
 		{"update weir.outputs set output = '1' where run_id = $1 and step = 2", []string{"output_is_there_when_it_says_so 2: it has an output, and has_output is false"}},
@@ -129,13 +134,13 @@ func TestViolationsNameEachCorruption(t *testing.T) {
 	require.Equal(t, []string{"open_run_can_go_on -: all that is open waits for each other: k1, k2, k3"}, violations(t, pool, circle(t, pool)))
 	named["open_run_can_go_on"] = true
 
-	rule := regexp.MustCompile(`SELECT '([a-z_]+)'::text`)
+	rule := regexp.MustCompile(`(?:SELECT |\()'([a-z_]+)'::text`)
 	var all []string
 	for _, match := range rule.FindAllStringSubmatch(one[string](t, pool, "select pg_get_viewdef('weir.violations'::regclass)"), -1) {
 		all = append(all, match[1])
 	}
 	slices.Sort(all)
-	require.Equal(t, slices.Sorted(maps.Keys(named)), all, "every rule is tried")
+	require.Equal(t, slices.Sorted(maps.Keys(named)), slices.Compact(all), "every rule is tried")
 }
 
 // What is on its way, and what nobody is there to do, is no violation.
