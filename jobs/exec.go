@@ -164,7 +164,7 @@ func (x *execKind) spec(a *Attempt, in execInput, file string) (process.Spec, er
 	if err != nil {
 		return process.Spec{}, err
 	}
-	return process.Spec{Command: in.Command, Env: env, Root: root, Dir: in.Cwd, Stdin: stdin, Grace: a.exec.grace()}, nil
+	return process.Spec{Command: in.Command, Env: env, Root: root, Dir: in.Cwd, Stdin: stdin, Grace: a.exec.orphanGrace()}, nil
 }
 
 // stdinOf is the JSON on the command's standard input.

@@ -25,6 +25,7 @@ type execution struct {
 	release context.CancelFunc // of the deadline's timer
 	sender  *sender
 
+	lease    time.Duration // the worker's
 	began    time.Time
 	deadline time.Time     // zero: none
 	sign     atomic.Int64  // last sign of life, nanoseconds after began
@@ -49,7 +50,7 @@ type panicked struct {
 // newExecution makes the one context from which everything of the attempt hangs. base ends with the supervisor only.
 func newExecution(base context.Context, c *SupervisorConfig, claim lifecycle.Attempt) *execution {
 	e := &execution{
-		claim: claim, kind: c.Registry.kind(claim.Kind), began: time.Now(), spoke: make(chan struct{}),
+		claim: claim, kind: c.Registry.kind(claim.Kind), lease: c.Lease, began: time.Now(), spoke: make(chan struct{}),
 		hold:   lifecycle.Hold{Run: claim.Run, Step: claim.Step, Attempt: claim.Attempt},
 		logger: c.Logger.With("run", claim.Run, "step", claim.Key, "attempt", claim.Attempt, "kind", claim.Kind),
 	}

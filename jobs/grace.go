@@ -19,6 +19,11 @@ func (e *execution) grace() time.Duration {
 	return e.claim.Grace
 }
 
+// orphanGrace is how long a process has between TERM and KILL when the replica vanishes: it has to be gone well before
+// the lease runs out and the step may run elsewhere. At the time of its death the replica may not have been heard of
+// for half a lease.
+func (e *execution) orphanGrace() time.Duration { return min(e.grace(), e.lease/5) }
+
 func (e *execution) reserve() time.Duration { return min(e.grace()/5, maxReserve) }
 
 // killAfter is how long after the end of the context a process gets KILL.
