@@ -20,7 +20,7 @@ import (
 
 // TestDevComesUpAndLeavesNothing starts `weir dev` as the user of this test, and as nobody if that is root. It runs a
 // plan, ends at Ctrl-C with everything that it had started, PostgreSQL and commands included, and has the history the
-// next time.
+// next time. Killed with -9 it leaves nothing either.
 func TestDevComesUpAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("as this user", func(t *testing.T) {
@@ -53,14 +53,17 @@ func testDev(t *testing.T, as *syscall.Credential) {
 		t.Helper()
 		return c.Dev(c.CommandAs(as, home, "dev", "--data", filepath.Join(home, "data"), "--listen", "127.0.0.1:0", "--replicas", "2", "--shutdown-grace", "100ms"))
 	}
-	end := func(r *cluster.Replica) {
+	end := func(r *cluster.Replica, how func(*cluster.Replica)) {
 		t.Helper()
 		for _, one := range []string{"sleep 1234567", "postgres"} { // processes that are found, so that it means something when none is
 			c.Until(one+" runs", func() bool { return strings.Contains(strings.Join(c.Left(), "\n"), one) })
 		}
+		how(r)
+		c.NothingLeft()
+	}
+	interrupt := func(r *cluster.Replica) {
 		r.Signal(syscall.SIGINT)
 		require.Zero(t, r.Wait())
-		c.NothingLeft()
 	}
 
 	first := start()
@@ -72,7 +75,7 @@ steps:
 `)
 	ends(t, c, first, run)
 	long := c.Submit(first, "{name: long, steps: [{key: a, kind: exec, with: {command: [sleep, '1234567']}}]}")
-	for attempt := int64(1); attempt <= 2; attempt++ {
+	for attempt := int64(1); ; attempt++ {
 		answer, err := first.Client.StepGet(t.Context(), run, "repeat")
 		require.NoError(t, err)
 		require.JSONEq(t, `"hello"`, string(answer.Value.Output))
@@ -87,10 +90,12 @@ steps:
 			require.NoError(t, err)
 			return answer.Value.State == client.StepStateRunning && answer.Value.Attempt == attempt
 		})
-		end(first)
-		if attempt == 1 {
-			first = start()
+		if attempt == 2 {
+			end(first, func(r *cluster.Replica) { r.Kill() })
+			return
 		}
+		end(first, interrupt)
+		first = start()
 	}
 }
 
