@@ -1715,7 +1715,37 @@ CREATE VIEW weir.violations AS
                                   WHERE ((l.entity = 'run'::text) AND (l.from_state = t_1.from_state) AND (l.to_state = t_1.to_state)))) AS legal
                            FROM weir.transitions t_1
                           WHERE ((t_1.run_id = r.id) AND (t_1.step IS NULL))) t) h)
-             CROSS JOIN LATERAL ( VALUES ('run_counts_its_steps'::text,(r.steps_total <> c.total),format('steps_total is %s, and it has %s steps'::text, r.steps_total, c.total)), ('run_counts_its_open_steps'::text,(r.steps_open <> c.unsettled),format('steps_open is %s, and %s of its steps are not settled'::text, r.steps_open, c.unsettled)), ('run_counts_its_failed_steps'::text,(r.steps_failed <> c.failed),format('steps_failed is %s, and %s of its settled steps count as failures'::text, r.steps_failed, c.failed)), ('final_run_has_no_open_step'::text,((r.state <> ALL (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (c.unfinished > 0)),format('the run is %s, and %s of its steps are not final'::text, r.state, c.unfinished)), ('open_run_can_go_on'::text,((r.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (r.cancel_requested_at IS NULL) AND (c.unsettled > 0) AND c.nothing_moves),format('all that is open waits for each other: %s'::text, "left"(c.pending, 200))), ('run_is_in_the_state_that_its_history_says'::text,((r.state)::text <> h.last_state),format('it is %s, and its history says %s'::text, r.state, h.last_state)), ('history_of_a_run_has_no_gap'::text,(h.gap_at IS NOT NULL),format('transition %s does not start where the one before it ended'::text, h.gap_at)), ('history_of_a_run_is_legal'::text,(h.illegal_at IS NOT NULL),format('transition %s is not in weir.legal_transitions'::text, h.illegal_at))) v(rule, broken, message))
+             CROSS JOIN LATERAL ( SELECT 'run_counts_its_steps'::text AS rule,
+                    (r.steps_total <> c.total) AS broken,
+                    format('steps_total is %s, and it has %s steps'::text, r.steps_total, c.total) AS message
+                UNION ALL
+                 SELECT 'run_counts_its_open_steps'::text AS rule,
+                    (r.steps_open <> c.unsettled) AS broken,
+                    format('steps_open is %s, and %s of its steps are not settled'::text, r.steps_open, c.unsettled) AS message
+                UNION ALL
+                 SELECT 'run_counts_its_failed_steps'::text AS rule,
+                    (r.steps_failed <> c.failed) AS broken,
+                    format('steps_failed is %s, and %s of its settled steps count as failures'::text, r.steps_failed, c.failed) AS message
+                UNION ALL
+                 SELECT 'final_run_has_no_open_step'::text AS rule,
+                    ((r.state <> ALL (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (c.unfinished > 0)) AS broken,
+                    format('the run is %s, and %s of its steps are not final'::text, r.state, c.unfinished) AS message
+                UNION ALL
+                 SELECT 'open_run_can_go_on'::text AS rule,
+                    ((r.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state])) AND (r.cancel_requested_at IS NULL) AND (c.unsettled > 0) AND c.nothing_moves) AS broken,
+                    format('all that is open waits for each other: %s'::text, "left"(c.pending, 200)) AS message
+                UNION ALL
+                 SELECT 'run_is_in_the_state_that_its_history_says'::text AS rule,
+                    ((r.state)::text <> h.last_state) AS broken,
+                    format('it is %s, and its history says %s'::text, r.state, h.last_state) AS message
+                UNION ALL
+                 SELECT 'history_of_a_run_has_no_gap'::text AS rule,
+                    (h.gap_at IS NOT NULL) AS broken,
+                    format('transition %s does not start where the one before it ended'::text, h.gap_at) AS message
+                UNION ALL
+                 SELECT 'history_of_a_run_is_legal'::text AS rule,
+                    (h.illegal_at IS NOT NULL) AS broken,
+                    format('transition %s is not in weir.legal_transitions'::text, h.illegal_at) AS message) v)
           WHERE v.broken
         ), broken_need AS (
          SELECT v.rule,
@@ -1738,7 +1768,17 @@ CREATE VIEW weir.violations AS
                    FROM weir.needs e_1
                   WHERE (e_1.run_id = r.id)
                  OFFSET 0) e)
-             CROSS JOIN LATERAL ( VALUES ('needs_have_no_circle'::text,e.has_circle,format('step %s needs step %s, which needs it'::text, e.step, e.need)), ('needs_lead_to_steps'::text,(NOT e.has_step),format('step %s needs step %s, and the first does not exist'::text, e.step, e.need)), ('needs_lead_to_steps'::text,(NOT e.has_need),format('step %s needs step %s, and the second does not exist'::text, e.step, e.need))) v(rule, broken, message))
+             CROSS JOIN LATERAL ( SELECT 'needs_have_no_circle'::text AS rule,
+                    (e.has_circle IS TRUE) AS broken,
+                    format('step %s needs step %s, which needs it'::text, e.step, e.need) AS message
+                UNION ALL
+                 SELECT 'needs_lead_to_steps'::text AS rule,
+                    (NOT e.has_step) AS broken,
+                    format('step %s needs step %s, and the first does not exist'::text, e.step, e.need) AS message
+                UNION ALL
+                 SELECT 'needs_lead_to_steps'::text AS rule,
+                    (NOT e.has_need) AS broken,
+                    format('step %s needs step %s, and the second does not exist'::text, e.step, e.need) AS message) v)
           WHERE v.broken
         ), broken_step AS (
          SELECT v.rule,
@@ -1883,13 +1923,67 @@ CREATE VIEW weir.violations AS
                   WHERE ((w_1.id = s.worker_id) AND (s.state = 'running'::weir.step_state))
                  OFFSET 0) w ON (true))
              CROSS JOIN reconciled)
-             CROSS JOIN LATERAL ( VALUES ('step_counts_its_needs'::text,((s.needs_total <> n.total) OR ((s.state <> ALL (ARRAY['skipped'::weir.step_state, 'cancelled'::weir.step_state])) AND (r.cancel_requested_at IS NULL) AND (s.reused_from IS NULL) AND ((s.needs_open <> n.open) OR (s.needs_failed <> n.failed) OR (s.needs_allowed <> n.allowed) OR (s.needs_neutral <> n.neutral)))),format('total, open, failed, allowed, neutral are %s, and its edges say %s'::text, ROW(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), ROW(n.total, n.open, n.failed, n.allowed, n.neutral))), ('step_counts_its_dependants'::text,(s.dependants <> d.total),format('dependants is %s, and %s steps need it'::text, s.dependants, d.total)), ('final_step_is_settled'::text,((s.state >= 'succeeded'::weir.step_state) AND (NOT s.settled) AND (s.finished_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
+             CROSS JOIN LATERAL ( SELECT 'step_counts_its_needs'::text AS rule,
+                    ((s.needs_total <> n.total) OR ((s.state <> ALL (ARRAY['skipped'::weir.step_state, 'cancelled'::weir.step_state])) AND (r.cancel_requested_at IS NULL) AND (s.reused_from IS NULL) AND ((s.needs_open <> n.open) OR (s.needs_failed <> n.failed) OR (s.needs_allowed <> n.allowed) OR (s.needs_neutral <> n.neutral)))) AS broken,
+                    format('total, open, failed, allowed, neutral are %s, and its edges say %s'::text, ROW(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), ROW(n.total, n.open, n.failed, n.allowed, n.neutral)) AS message
+                UNION ALL
+                 SELECT 'step_counts_its_dependants'::text AS rule,
+                    (s.dependants <> d.total) AS broken,
+                    format('dependants is %s, and %s steps need it'::text, s.dependants, d.total) AS message
+                UNION ALL
+                 SELECT 'final_step_is_settled'::text AS rule,
+                    ((s.state >= 'succeeded'::weir.step_state) AND (NOT s.settled) AND (s.finished_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
                            FROM weir.quarantine q
-                          WHERE (q.run_id = s.run_id))))),format('it is %s since %s, and its end is not counted'::text, s.state, s.finished_at)), ('step_is_in_the_state_that_its_history_says'::text,((s.state)::text <> COALESCE(h.last_state,
+                          WHERE (q.run_id = s.run_id))))) AS broken,
+                    format('it is %s since %s, and its end is not counted'::text, s.state, s.finished_at) AS message
+                UNION ALL
+                 SELECT 'step_is_in_the_state_that_its_history_says'::text AS rule,
+                    ((s.state)::text <> COALESCE(h.last_state,
                         CASE
                             WHEN ((s.state = ANY (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'waiting'::weir.step_state])) OR (s.reused_from IS NOT NULL)) THEN (s.state)::text
                             ELSE ''::text
-                        END)),format('it is %s, and its history says %s'::text, s.state, COALESCE(h.last_state, 'that it was born, and no more'::text))), ('history_of_a_step_has_no_gap'::text,(h.gap_at IS NOT NULL),format('transition %s does not start where the one before it ended'::text, h.gap_at)), ('history_of_a_step_is_legal'::text,(h.illegal_at IS NOT NULL),format('transition %s is not in weir.legal_transitions'::text, h.illegal_at)), ('attempt_counts_the_claims'::text,((s.attempt <> h.claims) AND (s.reused_from IS NULL)),format('attempt is %s, and its history has %s claims'::text, s.attempt, h.claims)), ('output_is_there_when_it_says_so'::text,(s.has_output AND (o.of_last = 0)),'has_output is true, and it has no output'::text), ('output_is_there_when_it_says_so'::text,((NOT s.has_output) AND (o.of_last > 0)),'it has an output, and has_output is false'::text), ('output_is_there_when_it_says_so'::text,(o.of_others > 0),'an attempt that was not its last one has an output'::text), ('running_step_has_a_live_worker'::text,((s.state = 'running'::weir.step_state) AND (w.id IS NULL) AND reconciled.for_a_minute),format('its worker %s does not exist'::text, s.worker_id)), ('running_step_has_a_live_worker'::text,((w.lease_until < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute),format('the lease of its worker %s ran out at %s'::text, w.id, w.lease_until)), ('dispatch_token_names_its_own_job'::text,((s.river_job_id IS NOT NULL) AND (s.runs_on = 'replica'::text) AND (j.id IS NULL)),format('its River job %s does not exist'::text, s.river_job_id)), ('dispatch_token_names_its_own_job'::text,((s.runs_on = 'replica'::text) AND ((j.kind <> s.kind) OR ((j.args ->> 'run'::text) IS DISTINCT FROM (s.run_id)::text) OR ((j.args ->> 'step'::text) IS DISTINCT FROM (s.step)::text)) AND (j.id IS NOT NULL)),format('its River job %s is of kind %s for %s'::text, s.river_job_id, j.kind, "left"((j.args)::text, 200)))) v(rule, broken, message))
+                        END)) AS broken,
+                    format('it is %s, and its history says %s'::text, s.state, COALESCE(h.last_state, 'that it was born, and no more'::text)) AS message
+                UNION ALL
+                 SELECT 'history_of_a_step_has_no_gap'::text AS rule,
+                    (h.gap_at IS NOT NULL) AS broken,
+                    format('transition %s does not start where the one before it ended'::text, h.gap_at) AS message
+                UNION ALL
+                 SELECT 'history_of_a_step_is_legal'::text AS rule,
+                    (h.illegal_at IS NOT NULL) AS broken,
+                    format('transition %s is not in weir.legal_transitions'::text, h.illegal_at) AS message
+                UNION ALL
+                 SELECT 'attempt_counts_the_claims'::text AS rule,
+                    ((s.attempt <> h.claims) AND (s.reused_from IS NULL)) AS broken,
+                    format('attempt is %s, and its history has %s claims'::text, s.attempt, h.claims) AS message
+                UNION ALL
+                 SELECT 'output_is_there_when_it_says_so'::text AS rule,
+                    (s.has_output AND (o.of_last = 0)) AS broken,
+                    'has_output is true, and it has no output'::text AS message
+                UNION ALL
+                 SELECT 'output_is_there_when_it_says_so'::text AS rule,
+                    ((NOT s.has_output) AND (o.of_last > 0)) AS broken,
+                    'it has an output, and has_output is false'::text AS message
+                UNION ALL
+                 SELECT 'output_is_there_when_it_says_so'::text AS rule,
+                    (o.of_others > 0) AS broken,
+                    'an attempt that was not its last one has an output'::text AS message
+                UNION ALL
+                 SELECT 'running_step_has_a_live_worker'::text AS rule,
+                    ((s.state = 'running'::weir.step_state) AND (w.id IS NULL) AND reconciled.for_a_minute) AS broken,
+                    format('its worker %s does not exist'::text, s.worker_id) AS message
+                UNION ALL
+                 SELECT 'running_step_has_a_live_worker'::text AS rule,
+                    ((w.lease_until < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute) AS broken,
+                    format('the lease of its worker %s ran out at %s'::text, w.id, w.lease_until) AS message
+                UNION ALL
+                 SELECT 'dispatch_token_names_its_own_job'::text AS rule,
+                    ((s.river_job_id IS NOT NULL) AND (s.runs_on = 'replica'::text) AND (j.id IS NULL)) AS broken,
+                    format('its River job %s does not exist'::text, s.river_job_id) AS message
+                UNION ALL
+                 SELECT 'dispatch_token_names_its_own_job'::text AS rule,
+                    ((s.runs_on = 'replica'::text) AND ((j.kind <> s.kind) OR ((j.args ->> 'run'::text) IS DISTINCT FROM (s.run_id)::text) OR ((j.args ->> 'step'::text) IS DISTINCT FROM (s.step)::text)) AND (j.id IS NOT NULL)) AS broken,
+                    format('its River job %s is of kind %s for %s'::text, s.river_job_id, j.kind, "left"((j.args)::text, 200)) AS message) v)
           WHERE v.broken
         )
  SELECT broken_run.rule,

@@ -43,17 +43,39 @@ with reconciled as materialized (
       where t.run_id = r.id and t.step is null
     ) t
   ) h
-  cross join lateral (values
-    ('run_counts_its_steps', r.steps_total <> c.total, format('steps_total is %s, and it has %s steps', r.steps_total, c.total)),
-    ('run_counts_its_open_steps', r.steps_open <> c.unsettled, format('steps_open is %s, and %s of its steps are not settled', r.steps_open, c.unsettled)),
-    ('run_counts_its_failed_steps', r.steps_failed <> c.failed, format('steps_failed is %s, and %s of its settled steps count as failures', r.steps_failed, c.failed)),
-    ('final_run_has_no_open_step', r.state not in ('running', 'paused') and c.unfinished > 0, format('the run is %s, and %s of its steps are not final', r.state, c.unfinished)),
-    ('open_run_can_go_on', r.state in ('running', 'paused') and r.cancel_requested_at is null and c.unsettled > 0 and c.nothing_moves,
-      format('all that is open waits for each other: %s', left(c.pending, 200))),
-    ('run_is_in_the_state_that_its_history_says', r.state::text <> h.last_state, format('it is %s, and its history says %s', r.state, h.last_state)),
-    ('history_of_a_run_has_no_gap', h.gap_at is not null, format('transition %s does not start where the one before it ended', h.gap_at)),
-    ('history_of_a_run_is_legal', h.illegal_at is not null, format('transition %s is not in weir.legal_transitions', h.illegal_at))
-  ) v(rule, broken, message)
+  cross join lateral (
+    select 'run_counts_its_steps' as rule,
+      r.steps_total <> c.total as broken,
+      format('steps_total is %s, and it has %s steps', r.steps_total, c.total) as message
+    union all
+    select 'run_counts_its_open_steps' as rule,
+      r.steps_open <> c.unsettled as broken,
+      format('steps_open is %s, and %s of its steps are not settled', r.steps_open, c.unsettled) as message
+    union all
+    select 'run_counts_its_failed_steps' as rule,
+      r.steps_failed <> c.failed as broken,
+      format('steps_failed is %s, and %s of its settled steps count as failures', r.steps_failed, c.failed) as message
+    union all
+    select 'final_run_has_no_open_step' as rule,
+      r.state not in ('running', 'paused') and c.unfinished > 0 as broken,
+      format('the run is %s, and %s of its steps are not final', r.state, c.unfinished) as message
+    union all
+    select 'open_run_can_go_on' as rule,
+      r.state in ('running', 'paused') and r.cancel_requested_at is null and c.unsettled > 0 and c.nothing_moves as broken,
+      format('all that is open waits for each other: %s', left(c.pending, 200)) as message
+    union all
+    select 'run_is_in_the_state_that_its_history_says' as rule,
+      r.state::text <> h.last_state as broken,
+      format('it is %s, and its history says %s', r.state, h.last_state) as message
+    union all
+    select 'history_of_a_run_has_no_gap' as rule,
+      h.gap_at is not null as broken,
+      format('transition %s does not start where the one before it ended', h.gap_at) as message
+    union all
+    select 'history_of_a_run_is_legal' as rule,
+      h.illegal_at is not null as broken,
+      format('transition %s is not in weir.legal_transitions', h.illegal_at) as message
+  ) v
   where v.broken
 ), broken_need as (
   select v.rule, e.run_id, e.step, v.message
@@ -68,11 +90,19 @@ with reconciled as materialized (
     where e.run_id = r.id
     offset 0
   ) e
-  cross join lateral (values
-    ('needs_have_no_circle', e.has_circle, format('step %s needs step %s, which needs it', e.step, e.need)),
-    ('needs_lead_to_steps', not e.has_step, format('step %s needs step %s, and the first does not exist', e.step, e.need)),
-    ('needs_lead_to_steps', not e.has_need, format('step %s needs step %s, and the second does not exist', e.step, e.need))
-  ) v(rule, broken, message)
+  cross join lateral (
+    select 'needs_have_no_circle' as rule,
+      e.has_circle is true as broken,
+      format('step %s needs step %s, which needs it', e.step, e.need) as message
+    union all
+    select 'needs_lead_to_steps' as rule,
+      not e.has_step as broken,
+      format('step %s needs step %s, and the first does not exist', e.step, e.need) as message
+    union all
+    select 'needs_lead_to_steps' as rule,
+      not e.has_need as broken,
+      format('step %s needs step %s, and the second does not exist', e.step, e.need) as message
+  ) v
   where v.broken
 ), broken_step as (
   select v.rule, s.run_id, s.step, v.message
@@ -114,34 +144,66 @@ with reconciled as materialized (
   left join lateral (select j.id, j.kind, j.args from weir.river_job j where j.id = s.river_job_id offset 0) j on true
   left join lateral (select w.id, w.lease_until from weir.workers w where w.id = s.worker_id and s.state = 'running' offset 0) w on true
   cross join reconciled
-  cross join lateral (values
+  cross join lateral (
     -- What is skipped or cancelled early is not counted any further.
-    ('step_counts_its_needs',
+    select 'step_counts_its_needs' as rule,
       s.needs_total <> n.total or s.state not in ('skipped', 'cancelled') and r.cancel_requested_at is null and s.reused_from is null
-        and (s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral) <> (n.open, n.failed, n.allowed, n.neutral),
-      format('total, open, failed, allowed, neutral are %s, and its edges say %s', row(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), row(n.total, n.open, n.failed, n.allowed, n.neutral))),
-    ('step_counts_its_dependants', s.dependants <> d.total, format('dependants is %s, and %s steps need it', s.dependants, d.total)),
-    ('final_step_is_settled',
+        and (s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral) <> (n.open, n.failed, n.allowed, n.neutral) as broken,
+      format('total, open, failed, allowed, neutral are %s, and its edges say %s', row(s.needs_total, s.needs_open, s.needs_failed, s.needs_allowed, s.needs_neutral), row(n.total, n.open, n.failed, n.allowed, n.neutral)) as message
+    union all
+    select 'step_counts_its_dependants' as rule,
+      s.dependants <> d.total as broken,
+      format('dependants is %s, and %s steps need it', s.dependants, d.total) as message
+    union all
+    select 'final_step_is_settled' as rule,
       s.state >= 'succeeded' and not s.settled and s.finished_at < clock_timestamp() - interval '1 minute' and reconciled.for_a_minute
-        and not exists (select from weir.quarantine q where q.run_id = s.run_id),
-      format('it is %s since %s, and its end is not counted', s.state, s.finished_at)),
-    ('step_is_in_the_state_that_its_history_says',
-      s.state::text <> coalesce(h.last_state, case when s.state in ('pending', 'available', 'waiting') or s.reused_from is not null then s.state::text else '' end),
-      format('it is %s, and its history says %s', s.state, coalesce(h.last_state, 'that it was born, and no more'))),
-    ('history_of_a_step_has_no_gap', h.gap_at is not null, format('transition %s does not start where the one before it ended', h.gap_at)),
-    ('history_of_a_step_is_legal', h.illegal_at is not null, format('transition %s is not in weir.legal_transitions', h.illegal_at)),
-    ('attempt_counts_the_claims', s.attempt <> h.claims and s.reused_from is null, format('attempt is %s, and its history has %s claims', s.attempt, h.claims)),
-    ('output_is_there_when_it_says_so', s.has_output and o.of_last = 0, 'has_output is true, and it has no output'),
-    ('output_is_there_when_it_says_so', not s.has_output and o.of_last > 0, 'it has an output, and has_output is false'),
-    ('output_is_there_when_it_says_so', o.of_others > 0, 'an attempt that was not its last one has an output'),
-    ('running_step_has_a_live_worker', s.state = 'running' and w.id is null and reconciled.for_a_minute, format('its worker %s does not exist', s.worker_id)),
-    ('running_step_has_a_live_worker', w.lease_until < clock_timestamp() - interval '1 minute' and reconciled.for_a_minute,
-      format('the lease of its worker %s ran out at %s', w.id, w.lease_until)),
-    ('dispatch_token_names_its_own_job', s.river_job_id is not null and s.runs_on = 'replica' and j.id is null, format('its River job %s does not exist', s.river_job_id)),
-    ('dispatch_token_names_its_own_job',
-      s.runs_on = 'replica' and (j.kind <> s.kind or j.args ->> 'run' is distinct from s.run_id::text or j.args ->> 'step' is distinct from s.step::text) and j.id is not null,
-      format('its River job %s is of kind %s for %s', s.river_job_id, j.kind, left(j.args::text, 200)))
-  ) v(rule, broken, message)
+        and not exists (select from weir.quarantine q where q.run_id = s.run_id) as broken,
+      format('it is %s since %s, and its end is not counted', s.state, s.finished_at) as message
+    union all
+    select 'step_is_in_the_state_that_its_history_says' as rule,
+      s.state::text <> coalesce(h.last_state, case when s.state in ('pending', 'available', 'waiting') or s.reused_from is not null then s.state::text else '' end) as broken,
+      format('it is %s, and its history says %s', s.state, coalesce(h.last_state, 'that it was born, and no more')) as message
+    union all
+    select 'history_of_a_step_has_no_gap' as rule,
+      h.gap_at is not null as broken,
+      format('transition %s does not start where the one before it ended', h.gap_at) as message
+    union all
+    select 'history_of_a_step_is_legal' as rule,
+      h.illegal_at is not null as broken,
+      format('transition %s is not in weir.legal_transitions', h.illegal_at) as message
+    union all
+    select 'attempt_counts_the_claims' as rule,
+      s.attempt <> h.claims and s.reused_from is null as broken,
+      format('attempt is %s, and its history has %s claims', s.attempt, h.claims) as message
+    union all
+    select 'output_is_there_when_it_says_so' as rule,
+      s.has_output and o.of_last = 0 as broken,
+      'has_output is true, and it has no output' as message
+    union all
+    select 'output_is_there_when_it_says_so' as rule,
+      not s.has_output and o.of_last > 0 as broken,
+      'it has an output, and has_output is false' as message
+    union all
+    select 'output_is_there_when_it_says_so' as rule,
+      o.of_others > 0 as broken,
+      'an attempt that was not its last one has an output' as message
+    union all
+    select 'running_step_has_a_live_worker' as rule,
+      s.state = 'running' and w.id is null and reconciled.for_a_minute as broken,
+      format('its worker %s does not exist', s.worker_id) as message
+    union all
+    select 'running_step_has_a_live_worker' as rule,
+      w.lease_until < clock_timestamp() - interval '1 minute' and reconciled.for_a_minute as broken,
+      format('the lease of its worker %s ran out at %s', w.id, w.lease_until) as message
+    union all
+    select 'dispatch_token_names_its_own_job' as rule,
+      s.river_job_id is not null and s.runs_on = 'replica' and j.id is null as broken,
+      format('its River job %s does not exist', s.river_job_id) as message
+    union all
+    select 'dispatch_token_names_its_own_job' as rule,
+      s.runs_on = 'replica' and (j.kind <> s.kind or j.args ->> 'run' is distinct from s.run_id::text or j.args ->> 'step' is distinct from s.step::text) and j.id is not null as broken,
+      format('its River job %s is of kind %s for %s', s.river_job_id, j.kind, left(j.args::text, 200)) as message
+  ) v
   where v.broken
 )
 select rule, run_id, step, message from broken_run

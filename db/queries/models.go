@@ -794,7 +794,7 @@ type WeirStop struct {
 	Grace pgtype.Interval
 }
 
-// Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at open runs, and costs as much as they have unsettled steps.
+// Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.
 type WeirStuck struct {
 	// Which run; null: this is about all of them.
 	RunID *uuid.UUID
@@ -840,7 +840,7 @@ type WeirTransition struct {
 	Detail json.RawMessage
 }
 
-// Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at open runs, the 1,000 newest runs and the small tables, so it stays affordable and may miss what is old. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.
+// Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at the oldest open runs (4,000 running, 1,000 paused), at the 1,000 newest runs and at the small tables, so it stays affordable and may miss what is elsewhere. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.
 type WeirViolation struct {
 	// The rule that is broken, as a sentence.
 	Rule string
