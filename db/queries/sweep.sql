@@ -16,7 +16,7 @@ cross join lateral (
   from weir.steps s
   where s.run_id = r.id
 ) c
-where r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
+where r.state::text in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
 
 -- name: RunLock :many
 select id from weir.runs where id = any (@ids::uuid[]) and state in ('running', 'paused') order by id for no key update;
@@ -110,7 +110,7 @@ with missing as materialized (
   join weir.runs r on r.id = a.id
   cross join lateral (select * from weir.steps s where s.run_id = r.id and not s.settled offset 0) s
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-  where r.state in ('running', 'paused') and (
+  where r.state::text in ('running', 'paused') and (
     s.state >= 'succeeded'
     or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
     or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
@@ -121,8 +121,8 @@ with missing as materialized (
   from (select unnest(@ids::uuid[]) as id) a
   join weir.runs r on r.id = a.id
   where (
-    r.steps_open = 0 and (r.state = 'running' or r.state = 'paused' and r.cancel_requested_at is not null)
-    or r.state in ('running', 'paused') and r.cancel_requested_at is not null and exists (
+    r.steps_open = 0 and (r.state::text = 'running' or r.state::text = 'paused' and r.cancel_requested_at is not null)
+    or r.state::text in ('running', 'paused') and r.cancel_requested_at is not null and exists (
       select from weir.steps s
       left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
       where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') or s.state = 'running' and o.attempt is null)

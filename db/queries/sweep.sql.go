@@ -24,7 +24,7 @@ with missing as materialized (
   join weir.runs r on r.id = a.id
   cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = r.id and not s.settled offset 0) s
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-  where r.state in ('running', 'paused') and (
+  where r.state::text in ('running', 'paused') and (
     s.state >= 'succeeded'
     or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
     or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
@@ -35,8 +35,8 @@ with missing as materialized (
   from (select unnest($1::uuid[]) as id) a
   join weir.runs r on r.id = a.id
   where (
-    r.steps_open = 0 and (r.state = 'running' or r.state = 'paused' and r.cancel_requested_at is not null)
-    or r.state in ('running', 'paused') and r.cancel_requested_at is not null and exists (
+    r.steps_open = 0 and (r.state::text = 'running' or r.state::text = 'paused' and r.cancel_requested_at is not null)
+    or r.state::text in ('running', 'paused') and r.cancel_requested_at is not null and exists (
       select from weir.steps s
       left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
       where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') or s.state = 'running' and o.attempt is null)
@@ -285,7 +285,7 @@ cross join lateral (
   from weir.steps s
   where s.run_id = r.id
 ) c
-where r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
+where r.state::text in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
 `
 
 // Runs whose counts are not what their settled steps say.
