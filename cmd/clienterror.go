@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/weirqueue/weir/lifecycle/plan"
 	client "github.com/weirqueue/weir/openapi/client/go"
 )
 
@@ -30,8 +32,8 @@ func (c *connection) explain(err error, about ...string) error {
 		return c.explainProblem(problem, about)
 	case errors.As(err, &transport):
 		return &failure{
-			what: fmt.Sprintf("nothing answers at %s: %s", c.flags.Server, reason(transport.Err)),
-			try:  "is it running there? 'weir dev' runs one here, --server URL or $WEIR_SERVER names another", err: err,
+			what: fmt.Sprintf("nothing answers at %s: %s", c.flags.Server, connectReason(transport.Err)),
+			try:  "weir dev, which runs one here, or --server URL (or $WEIR_SERVER) for another one", err: err,
 		}
 	case errors.As(err, &unexpected):
 		return &failure{what: fmt.Sprintf("%s at %s", unexpected.Error(), c.flags.Server), try: "--server URL, without a path", err: err}
@@ -42,12 +44,14 @@ func (c *connection) explain(err error, about ...string) error {
 // explainProblem is explain for what the server said itself.
 func (c *connection) explainProblem(problem *client.Problem, about []string) error {
 	f := &failure{what: problem.Error(), err: problem}
-	switch problem.Code {
+	switch string(problem.Code) {
 	case "plan_invalid":
-		return &usageError{what: faultsOfProblem(problem), try: "weir plan schema"}
+		return &usageError{what: faultsOfProblem(problem), try: tryOfFaults(problem)}
+	case "invalid_request":
+		return &usageError{what: requestProblem(problem), try: "--help, which says what flags take"}
 	case "not_found":
 		f.try = c.command("runs")
-		if len(about) > 0 {
+		if len(about) > 0 && strings.Contains(problem.Detail, "step") {
 			f.try = c.command(about...)
 		}
 	case "illegal_transition":
@@ -78,13 +82,46 @@ func faultsOfProblem(problem *client.Problem) string {
 	lines := []string{"the server refuses the plan: " + counted(len(problem.Errors), "fault")}
 	for _, e := range problem.Errors {
 		path := strings.TrimPrefix(strings.TrimPrefix(e.Location, "body"), ".")
-		var keys []string
-		if e.Detail != nil {
-			keys = *e.Detail
-		}
-		lines = append(lines, faultLine("", 0, path, e.Message, keys))
+		lines = append(lines, faultLine("", 0, path, e.Message))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// tryOfFaults is what helps against faults that only a server finds.
+func tryOfFaults(problem *client.Problem) string {
+	for _, e := range problem.Errors {
+		switch e.Code {
+		case plan.CodeExecDisabled:
+			return "weir serve --enable-exec"
+		case plan.CodeUnknownKind:
+			return "noop, sleep, http, exec, or a replica with a handler of that kind"
+		}
+	}
+	return "weir plan schema"
+}
+
+// requestProblem says what is wrong with a request, in the words of the command line.
+func requestProblem(problem *client.Problem) string {
+	if len(problem.Errors) == 0 {
+		return problem.Detail
+	}
+	lines := make([]string, len(problem.Errors))
+	for i, e := range problem.Errors {
+		_, name, _ := strings.Cut(e.Location, ".")
+		lines[i] = e.Message
+		if name != "" {
+			lines[i] = "--" + strings.ToLower(name) + ": " + e.Message
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// connectReason is why there was no answer, in few words.
+func connectReason(err error) string {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Err.Error()
+	}
+	return reason(err)
 }
 
 // isProblem reports whether the server answered with that code.

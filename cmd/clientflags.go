@@ -96,13 +96,27 @@ func (f clientFlags) token(inv *invocation) (string, error) {
 
 // command is a command line that speaks to the same server as this one.
 func (c *connection) command(words ...string) string {
-	line := "weir " + strings.Join(words, " ")
+	line := "weir"
+	for _, word := range words {
+		line += " " + quoted(word)
+	}
 	usual := c.inv.getenv(settingName("server"))
 	if usual == "" {
 		usual = client.DefaultServer
 	}
 	if c.flags.Server != usual {
-		line += " --server " + c.flags.Server
+		line += " --server " + quoted(c.flags.Server)
 	}
 	return line
+}
+
+// quoted is a word as a shell needs it.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_./:=@%+,", r)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

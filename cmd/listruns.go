@@ -3,9 +3,11 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/weirqueue/weir/lifecycle"
 	client "github.com/weirqueue/weir/openapi/client/go"
 )
 
@@ -14,7 +16,7 @@ type listRuns struct {
 	clientFlags
 	answerFlags
 
-	State  string   `enum:",running,paused,succeeded,failed,cancelled" default:"" placeholder:"STATE" help:"Only runs in this state: running, paused, succeeded, failed or cancelled."`
+	State  string   `placeholder:"STATE" help:"Only runs in this state: running, paused, succeeded, failed or cancelled."`
 	Name   string   `placeholder:"NAME" help:"Only runs of the plan with this name."`
 	Label  []string `sep:"none" placeholder:"KEY=VALUE" help:"Only runs with this label. Repeatable: with all of them."`
 	Limit  int      `default:"50" placeholder:"N" help:"How many at most (50)."`
@@ -61,6 +63,9 @@ func (c *listRuns) params() (client.RunListParams, error) {
 		return p, &usageError{what: "--limit is at least 1", try: "weir runs --all"}
 	}
 	if state := client.RunState(c.State); state != "" {
+		if !slices.Contains(lifecycle.RunStates(), lifecycle.RunState(state)) {
+			return p, &usageError{what: "--state is running, paused, succeeded, failed or cancelled", try: "weir runs --state running"}
+		}
 		p.State = &state
 	}
 	if c.Name != "" {

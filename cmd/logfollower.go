@@ -16,8 +16,8 @@ type logFollower struct {
 	server  *connection
 	run     uuid.UUID
 	step    string // "": all of the run
-	attempt int    // 0: all
-	print   func(client.Answer[client.Log]) error
+	attempt *int   // nil: all
+	show    func(client.Answer[client.Log]) error
 
 	began   bool               // what was there at first was printed
 	cursors map[string]*string // the last line of each step
@@ -55,7 +55,7 @@ func (f *logFollower) stepToTheEnd(ctx context.Context) error {
 			return changed, false, err
 		}
 		f.server.answered()
-		over := lifecycle.StepState(step.Value.State).Final() || f.attempt > 0 && step.Value.Attempt > int64(f.attempt)
+		over := lifecycle.StepState(step.Value.State).Final() || f.attempt != nil && step.Value.Attempt > int64(*f.attempt)
 		return changed, over, nil
 	})
 }
@@ -97,7 +97,7 @@ func (f *logFollower) lines(ctx context.Context, step string) (changed bool, err
 			return changed, err
 		}
 		changed, f.cursors[line.Value.Step] = true, &line.Value.ID
-		if err := f.print(line); err != nil {
+		if err := f.show(line); err != nil {
 			return changed, err
 		}
 	}

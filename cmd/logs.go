@@ -18,7 +18,7 @@ type logs struct {
 	runArg
 
 	Step    string `arg:"" optional:"" name:"STEP" help:"Only this step."`
-	Attempt int    `placeholder:"N" help:"Only this attempt."`
+	Attempt *int   `placeholder:"N" help:"Only this attempt."`
 	Follow  bool   `short:"f" help:"Go on with what is written from now on, until the run, or the step, has ended."`
 }
 
@@ -33,7 +33,7 @@ func (c *logs) Run(inv *invocation) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if c.Attempt < 0 {
+	if c.Attempt != nil && *c.Attempt < 1 {
 		return &usageError{what: "--attempt is at least 1", try: "--attempt 1"}
 	}
 	server, err := c.connect(inv)
@@ -43,7 +43,7 @@ func (c *logs) Run(inv *invocation) error {
 	defer server.close()
 	p := &logPrinter{out: inv.stdout, format: c.answerFlags, keys: c.Step == ""}
 	if c.Follow {
-		f := &logFollower{server: server, run: c.uuid(), step: c.Step, attempt: c.Attempt, print: p.stream}
+		f := &logFollower{server: server, run: c.uuid(), step: c.Step, attempt: c.Attempt, show: p.stream}
 		if err := f.toTheEnd(inv.ctx); err != nil {
 			return c.gaveUp(server, err)
 		}
@@ -92,13 +92,14 @@ func (c *logs) gaveUp(server *connection, err error) error {
 }
 
 // logParams is what to ask for.
-func logParams(step string, attempt int, cursor *string) client.LogListParams {
+func logParams(step string, attempt *int, cursor *string) client.LogListParams {
 	limit := int64(maxPage)
 	p := client.LogListParams{Limit: &limit, Cursor: cursor}
 	if step != "" {
 		p.Step = &step
 	}
-	if n := int64(attempt); n > 0 {
+	if attempt != nil {
+		n := int64(*attempt)
 		p.Attempt = &n
 	}
 	return p

@@ -152,13 +152,12 @@ func (p picture) row(r row, key, state int) string {
 	name := pad(cut(printable(r.step.Key), max(key-2*r.depth, 4)), key-2*r.depth)
 	head := fmt.Sprintf("  %s%s %s  ", indent, p.paint(l.colour, l.mark), name)
 	used := 2 + 2*r.depth + 2 + utf8.RuneCountInString(name) + 2
-	word := pad(printable(string(r.step.State)), state)
+	word, rest := printable(string(r.step.State)), p.rest(r.step)
 	line := head + p.paint(l.colour, word)
-	used += utf8.RuneCountInString(word)
-	if rest := p.rest(r.step); rest != "" {
-		line += cut("  "+rest, max(p.width-used, 0))
+	if rest == "" {
+		return line
 	}
-	return strings.TrimRight(line, " ")
+	return line + cut(pad("", state-utf8.RuneCountInString(word))+"  "+rest, max(p.width-used-utf8.RuneCountInString(word), 0))
 }
 
 // rest is what else there is to say about a step.

@@ -3,7 +3,9 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/weirqueue/weir/jobs"
 	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
@@ -40,14 +42,17 @@ type planFault struct {
 
 // Help is the long help.
 func (c *planCheck) Help() string {
-	return `Says OK for a plan without faults, and otherwise every fault on a line of its own: FILE:LINE: PATH: MESSAGE. Nobody is
-asked: whether a replica has the kinds of the steps, and what these take, is found out by 'weir submit'.`
+	return `Says OK for a plan without faults, and otherwise every fault on a line of its own: FILE:LINE: PATH: MESSAGE. No server
+is asked: whether there is a replica with the kinds of the steps is found out by 'weir submit'.`
 }
 
 // Run implements the command.
 func (c *planCheck) Run(inv *invocation) error {
 	if err := c.check(); err != nil {
 		return err
+	}
+	if err := jobs.RegisterBuiltin(inv.registry, jobs.BuiltinConfig{EnableExec: true}); err != nil {
+		return fmt.Errorf("register the built-in kinds: %w", err)
 	}
 	found := make([]checkedPlan, 0, len(c.Files))
 	var lines []string
@@ -57,7 +62,7 @@ func (c *planCheck) Run(inv *invocation) error {
 		if err != nil {
 			return err
 		}
-		parsed, err := file.check()
+		parsed, err := c.look(inv, file)
 		var bad *planError
 		switch {
 		case err == nil:
@@ -79,6 +84,27 @@ func (c *planCheck) Run(inv *invocation) error {
 		return &usageError{what: counted(faults, "fault") + " in " + counted(len(c.Files), "plan"), try: "weir plan schema"}
 	}
 	return nil
+}
+
+// look checks one plan, and what its steps give to the kinds that this program has.
+func (c *planCheck) look(inv *invocation, file planFile) (*plan.Plan, error) {
+	parsed, err := file.check()
+	if err != nil {
+		return nil, err
+	}
+	kinds := map[string]plan.Kind{}
+	for _, kind := range inv.registry.Kinds() {
+		if kinds[kind.Name], err = plan.NewKind(kind.Input); err != nil {
+			return nil, err
+		}
+	}
+	faults := slices.DeleteFunc(parsed.CheckKinds(kinds), func(fault plan.Fault) bool {
+		return fault.Code == plan.CodeUnknownKind || fault.Code == plan.CodeExecDisabled
+	})
+	if len(faults) > 0 {
+		return nil, &planError{file: file, faults: faults}
+	}
+	return parsed, nil
 }
 
 // answer prints what was found; with -q the names of the plans that are in order.

@@ -31,12 +31,12 @@ func readPlanFile(name string, stdin io.Reader) (planFile, error) {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return planFile{}, &failure{what: "the file cannot be read: " + fileReason(err), try: "a file, or - for stdin", err: err}
+		return planFile{}, &failure{what: "the file cannot be read: " + fileReason(err), try: "the path of a file, or - for stdin", err: err}
 	}
 	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxPlanFile))
 	if err != nil {
-		return planFile{}, &failure{what: "the file cannot be read: " + fileReason(err), try: "a file, or - for stdin", err: err}
+		return planFile{}, &failure{what: "the file cannot be read: " + fileReason(err), try: "the path of a file, or - for stdin", err: err}
 	}
 	return planFile{name: name, text: text}, nil
 }
@@ -100,7 +100,7 @@ func (e *planError) ExitCode() int { return exitUsage }
 func (e *planError) lines() []string {
 	lines := make([]string, len(e.faults))
 	for i, fault := range e.faults {
-		lines[i] = faultLine(e.file.name, fault.Line, fault.Path, fault.Message, fault.Detail)
+		lines[i] = faultLine(e.file.name, fault.Line, fault.Path, fault.Message)
 	}
 	return lines
 }
@@ -133,7 +133,7 @@ func withoutLines(err error) error {
 }
 
 // faultLine is one fault as FILE:LINE: PATH: MESSAGE, without what is not known.
-func faultLine(file string, line int, path, message string, keys []string) string {
+func faultLine(file string, line int, path, message string) string {
 	var b strings.Builder
 	if file != "" {
 		b.WriteString(file)
@@ -146,8 +146,5 @@ func faultLine(file string, line int, path, message string, keys []string) strin
 		b.WriteString(path + ": ")
 	}
 	b.WriteString(message)
-	if len(keys) > 0 {
-		fmt.Fprintf(&b, " (%s)", strings.Join(append(keys, keys[0]), " → "))
-	}
 	return printable(b.String())
 }

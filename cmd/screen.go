@@ -27,22 +27,20 @@ func newScreen(inv *invocation) *screen {
 		return nil
 	}
 	s := &screen{out: inv.stdout, colour: inv.getenv("NO_COLOR") == ""}
-	switch out := inv.stdout.(type) {
-	case sized:
+	if out, ok := inv.stdout.(sized); ok {
 		s.size = out.Size
-	case *os.File:
-		if !isTerminal(out) {
-			return nil
-		}
-		s.size = func() (width, height int) {
-			width, height, err := term.GetSize(int(out.Fd()))
-			if err != nil {
-				return 0, 0
-			}
-			return width, height
-		}
-	default:
+		return s
+	}
+	out, ok := inv.stdout.(*os.File)
+	if !ok || !isTerminal(out) {
 		return nil
+	}
+	s.size = func() (width, height int) {
+		width, height, err := term.GetSize(int(out.Fd()))
+		if err != nil {
+			return 0, 0
+		}
+		return width, height
 	}
 	return s
 }

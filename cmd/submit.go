@@ -2,9 +2,13 @@ package cmd
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
+
+	client "github.com/weirqueue/weir/openapi/client/go"
 )
 
 // submit makes a run of a plan.
@@ -56,7 +60,7 @@ func (c *submit) Run(inv *invocation) error {
 	if err != nil {
 		return c.unanswered(ctx, server, err, key)
 	}
-	if run.Replayed && !c.Quiet {
+	if run.Replayed && c.IdempotencyKey != nil && !c.Quiet {
 		server.note("this Idempotency-Key was used before: the run is the one that it made then")
 	}
 	if c.Output == "table" {
@@ -91,4 +95,35 @@ func (c *submit) text(inv *invocation) ([]byte, error) {
 		input = &read
 	}
 	return file.withInput(input, c.Input)
+}
+
+// unanswered is the error of a submit that got no answer.
+func (c *submit) unanswered(ctx context.Context, server *connection, err error, key string) error {
+	again := server.command(c.words(key)...)
+	unknown := "; whether there is a run is not known"
+	var transport *client.TransportError
+	switch {
+	case errors.Is(context.Cause(ctx), errWaited):
+		return &failure{what: "the server did not answer in time" + unknown, try: again, err: err}
+	case ctx.Err() != nil:
+		return &outcome{failure: failure{what: "interrupted before the server answered" + unknown, try: again, err: err}, code: exitInterrupted}
+	case errors.As(err, &transport) && !neverSent(err):
+		return &failure{what: server.explain(err).Error() + unknown, try: again, err: err}
+	}
+	return server.explain(err)
+}
+
+// words is the command line that submits the same again, without making a second run.
+func (c *submit) words(key string) []string {
+	words := []string{"submit", c.Plan}
+	for _, set := range c.Input {
+		words = append(words, "--input", set)
+	}
+	if c.InputFile != "" {
+		words = append(words, "--input-file", c.InputFile)
+	}
+	if c.Wait {
+		words = append(words, "--wait")
+	}
+	return append(words, "--idempotency-key", key)
 }

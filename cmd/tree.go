@@ -12,6 +12,7 @@ import (
 const (
 	treeSteps = maxPage // steps whose details are read: one page
 	treeLogs  = 8       // running steps whose last line is read at a time
+	lastSteps = 100     // steps that the last picture has, if the terminal has to scroll for it
 )
 
 // tree shows a run as a tree of its steps that lives on a terminal.
@@ -81,7 +82,7 @@ func (t *tree) look(ctx context.Context, w *watch, changed bool) error {
 			return err
 		}
 	}
-	return t.draw(w)
+	return t.draw(w, 0)
 }
 
 // details reads all steps of a small run.
@@ -133,10 +134,11 @@ func (t *tree) lastLines(ctx context.Context, w *watch) error {
 	return nil
 }
 
-// draw shows the tree as it is now.
-func (t *tree) draw(w *watch) error {
+// draw shows the tree as it is now. least is how many steps are shown even if there is no room for them.
+func (t *tree) draw(w *watch, least int) error {
 	p := picture{run: w.run.Value, steps: t.steps, now: time.Now(), colour: t.screen.colour}
 	p.width, p.height = t.screen.room()
+	p.height = max(p.height, 1+min(least, len(t.steps)))
 	return t.screen.draw(p.lines())
 }
 
@@ -147,7 +149,7 @@ func (t *tree) note(text string) {
 
 // close leaves the last picture where it is.
 func (t *tree) close(w *watch) error {
-	err := t.draw(w)
+	err := t.draw(w, lastSteps)
 	t.screen.drawn = 0
 	return err
 }

@@ -78,20 +78,3 @@ func (f waitFlags) gaveUp(ctx context.Context, server *connection, err error, ru
 	}
 	return server.explain(err)
 }
-
-// unanswered is the error of a submit that got no answer.
-func (c *submit) unanswered(ctx context.Context, server *connection, err error, key string) error {
-	again := server.command("submit", c.Plan, "…", "--idempotency-key", key)
-	unknown := "; whether there is a run is not known"
-	var transport *client.TransportError
-	switch {
-	case errors.Is(context.Cause(ctx), errWaited):
-		return &failure{what: "the server did not answer in time" + unknown, try: again, err: err}
-	case ctx.Err() != nil:
-		return &outcome{failure: failure{what: "interrupted before the server answered" + unknown, try: again, err: err}, code: exitInterrupted}
-	case errors.As(err, &transport) && !neverSent(err):
-		f := &failure{what: server.explain(err).Error() + unknown, try: again, err: err}
-		return f
-	}
-	return server.explain(err)
-}
