@@ -96,18 +96,18 @@ func (f clientFlags) token(inv *invocation) (string, error) {
 
 // command is a command line that speaks to the same server as this one.
 func (c *connection) command(words ...string) string {
-	line := "weir"
+	line := []string{"weir"}
 	for _, word := range words {
-		line += " " + quoted(word)
+		line = append(line, quoted(word))
 	}
 	usual := c.inv.getenv(settingName("server"))
 	if usual == "" {
 		usual = client.DefaultServer
 	}
 	if c.flags.Server != usual {
-		line += " --server " + quoted(c.flags.Server)
+		line = append(line, "--server", quoted(c.flags.Server))
 	}
-	return line
+	return strings.Join(line, " ")
 }
 
 // quoted is a word as a shell needs it.

@@ -126,7 +126,7 @@ func TestPictureIsColouredWithoutBeingWider(t *testing.T) {
 	require.Contains(t, coloured, "\x1b[36m●\x1b[0m left")
 	require.Contains(t, coloured, "\x1b[31m✗\x1b[0m slow")
 	require.Equal(t, manySpace.ReplaceAllString(plain, "$1  "), manySpace.ReplaceAllString(escapes.ReplaceAllString(coloured, ""), "$1  "))
-	for _, line := range strings.Split(coloured, "\n") {
+	for line := range strings.SplitSeq(coloured, "\n") {
 		require.Equal(t, strings.Count(line, "\x1b["), 2*strings.Count(line, "\x1b[0m"), "every colour ends: %q", line)
 	}
 }

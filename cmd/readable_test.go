@@ -46,7 +46,7 @@ func TestFromStep(t *testing.T) {
 
 func TestEscapeControls(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "{\"a\":\"\\u009b31m\\u007f\\u202e\u00e9\"}", string(escapeControls([]byte("{\"a\":\"\u009b31m\x7f\u202e\u00e9\"}"))))
+	require.Equal(t, "[\"\\u009b31m\\u007f\\u202e\u00e9\"]", string(escapeControls([]byte("[\"\u009b31m\x7f\u202e\u00e9\"]"))))
 	require.Equal(t, "{\n}\n", string(escapeControls([]byte("{\n}\n"))))
 }
 

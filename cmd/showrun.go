@@ -38,12 +38,8 @@ func (c *showRun) Run(inv *invocation) error {
 		return err
 	}
 	defer server.close()
-	ctx, cancel := c.bound(inv.ctx)
-	defer cancel()
-	run, err := server.RunGet(ctx, c.uuid())
+	run, err := server.RunGet(inv.ctx, c.uuid())
 	switch {
-	case err != nil && c.Wait && ctx.Err() != nil:
-		return c.gaveUp(ctx, server, err, client.Run{ID: c.uuid()})
 	case err != nil:
 		return server.explain(err)
 	case c.Wait && c.Quiet:
@@ -52,11 +48,11 @@ func (c *showRun) Run(inv *invocation) error {
 		}
 		fallthrough
 	case c.Wait:
-		return c.await(ctx, server, c.answerFlags, run)
+		return c.await(server, c.answerFlags, run)
 	}
 	failures := []string{}
 	if c.Output == "table" && !c.Quiet {
-		if failures, _, err = server.failures(ctx, run.Value); err != nil {
+		if failures, _, err = server.failures(inv.ctx, run.Value); err != nil {
 			return server.explain(err)
 		}
 	}

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 
@@ -54,11 +53,9 @@ func (c *submit) Run(inv *invocation) error {
 		return err
 	}
 	defer server.close()
-	ctx, cancel := c.bound(inv.ctx)
-	defer cancel()
-	run, err := server.RunSubmit(ctx, text, key)
+	run, err := server.RunSubmit(inv.ctx, text, key)
 	if err != nil {
-		return c.unanswered(ctx, server, err, key)
+		return c.unanswered(server, err, key)
 	}
 	if run.Replayed && c.IdempotencyKey != nil && !c.Quiet {
 		server.note("this Idempotency-Key was used before: the run is the one that it made then")
@@ -69,7 +66,7 @@ func (c *submit) Run(inv *invocation) error {
 		}
 	}
 	if c.Wait {
-		return c.await(ctx, server, c.answerFlags, run)
+		return c.await(server, c.answerFlags, run)
 	}
 	if c.Output == "table" {
 		return nil
@@ -98,14 +95,12 @@ func (c *submit) text(inv *invocation) ([]byte, error) {
 }
 
 // unanswered is the error of a submit that got no answer.
-func (c *submit) unanswered(ctx context.Context, server *connection, err error, key string) error {
+func (c *submit) unanswered(server *connection, err error, key string) error {
 	again := server.command(c.words(key)...)
 	unknown := "; whether there is a run is not known"
 	var transport *client.TransportError
 	switch {
-	case errors.Is(context.Cause(ctx), errWaited):
-		return &failure{what: "the server did not answer in time" + unknown, try: again, err: err}
-	case ctx.Err() != nil:
+	case server.inv.ctx.Err() != nil:
 		return &outcome{failure: failure{what: "interrupted before the server answered" + unknown, try: again, err: err}, code: exitInterrupted}
 	case errors.As(err, &transport) && !neverSent(err):
 		return &failure{what: server.explain(err).Error() + unknown, try: again, err: err}

@@ -37,7 +37,7 @@ func (f waitFlags) check() error {
 // errWaited ends the context of a command when --timeout has passed.
 var errWaited = errors.New("--timeout has passed")
 
-// bound is the context of the whole command.
+// bound is the context of the waiting.
 func (f waitFlags) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if f.Timeout == 0 {
 		return context.WithCancel(ctx)
@@ -46,7 +46,9 @@ func (f waitFlags) bound(ctx context.Context) (context.Context, context.CancelFu
 }
 
 // await waits for the end of a run, shows how it goes, and says how it went.
-func (f waitFlags) await(ctx context.Context, server *connection, answer answerFlags, run client.Answer[client.Run]) error {
+func (f waitFlags) await(server *connection, answer answerFlags, run client.Answer[client.Run]) error {
+	ctx, cancel := f.bound(server.inv.ctx)
+	defer cancel()
 	w := newWatch(server, run)
 	w.shown = server.display(answer)
 	server.note = w.shown.note
@@ -59,10 +61,10 @@ func (f waitFlags) await(ctx context.Context, server *connection, answer answerF
 			return err
 		}
 	}
-	if err != nil {
+	if err != nil && (!w.final() || !errors.Is(context.Cause(ctx), errWaited)) {
 		return f.gaveUp(ctx, server, err, w.run.Value)
 	}
-	return server.ended(ctx, answer, w.run.Value)
+	return server.ended(server.inv.ctx, answer, w.run.Value)
 }
 
 // gaveUp is the error of waiting that ended before the run.
