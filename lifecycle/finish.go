@@ -88,7 +88,7 @@ func (e *Engine) finishAndSettle(ctx context.Context, p queries.StepFinishParams
 		if rows, err = q.StepFinish(ctx, p); err != nil {
 			return err
 		}
-		s := e.newSettler(q)
+		s := e.newSettler(q, finishRounds)
 		for _, row := range rows {
 			if row.Settled {
 				s.ended(endedStep{node{row.RunID, row.Step}, classOf(StepState(row.State), CauseReported, row.AllowFailure), row.Dependants})

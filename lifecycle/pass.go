@@ -19,7 +19,7 @@ type pass struct {
 }
 
 func (e *Engine) newPass(q *queries.Queries, hints []hint) *pass {
-	p := &pass{settler: e.newSettler(q)}
+	p := &pass{settler: e.newSettler(q, passRounds)}
 	for _, h := range hints {
 		if h.step == 0 {
 			p.whole = append(p.whole, h.run)

@@ -91,7 +91,7 @@ func (e *Engine) decideNeeds(ctx context.Context, steps []node, recount bool) er
 					return err
 				}
 			}
-			s := e.newSettler(q)
+			s := e.newSettler(q, passRounds)
 			nothing := make(map[node]*tally, len(mine)) // more to count: only the decision is wanted
 			for _, h := range mine {
 				nothing[node{h.Run, int32(h.Step)}] = &tally{}

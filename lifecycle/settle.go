@@ -9,8 +9,12 @@ import (
 	"github.com/weirqueue/weir/db/queries"
 )
 
-// passSteps is how many steps one transaction moves, about.
-const passSteps = 1000
+// Bounds of one transaction.
+const (
+	passSteps    = 1000 // steps that it moves, about
+	passRounds   = 100  // generations of skipped steps that it follows
+	finishRounds = 8    // the same in a Finish, whose reports wait for it
+)
 
 // class is what the end of a step means to those who need it, and to its run.
 type class int
@@ -67,6 +71,7 @@ type settler struct {
 	frontier []endedStep
 	runs     map[uuid.UUID]*tally
 	moved    int
+	rounds   int // that are left
 	after    effects
 }
 
@@ -82,8 +87,8 @@ type finishedRun struct {
 	took  time.Duration
 }
 
-func (e *Engine) newSettler(q *queries.Queries) *settler {
-	return &settler{q: q, actor: e.actor, runs: map[uuid.UUID]*tally{}}
+func (e *Engine) newSettler(q *queries.Queries, rounds int) *settler {
+	return &settler{q: q, actor: e.actor, rounds: rounds, runs: map[uuid.UUID]*tally{}}
 }
 
 // ended adds a step that was settled just now.
@@ -142,14 +147,15 @@ func (s *settler) edges(ctx context.Context) (map[node]*tally, error) {
 	return edges, nil
 }
 
-// needs tells dependants, and adds those that are skipped to the frontier. Beyond passSteps it leaves them to the next
-// transaction: the trigger has written a hint for each.
+// needs tells dependants, and adds those that are skipped to the frontier. Beyond passSteps and the last round it leaves
+// them to the next transaction: the trigger has written a hint for each.
 func (s *settler) needs(ctx context.Context, edges map[node]*tally) error {
 	if len(edges) == 0 {
 		return nil
 	}
 	s.moved += len(edges)
-	p := queries.NeedsSettleParams{Actor: s.actor, Settle: s.moved < passSteps}
+	s.rounds--
+	p := queries.NeedsSettleParams{Actor: s.actor, Settle: s.moved < passSteps && s.rounds > 0}
 	for n, t := range edges {
 		p.Runs, p.Steps = append(p.Runs, n.run), append(p.Steps, n.step)
 		p.Ended, p.Failed = append(p.Ended, t.ended), append(p.Failed, t.failed)
