@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirqueue/weir/integration/cluster"
@@ -105,4 +106,42 @@ steps:
 		})
 	}
 	c.NeverTwice()
+}
+
+// TestShutdownOfOneAfterTheOther replaces three replicas twice while runs come in. What they are in the middle of is
+// handed on, and nothing fails for it.
+func TestShutdownOfOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, cluster.Config{Flags: []string{"--shutdown-grace", "50ms", "--queue", "exec=4"}})
+	api := c.Serve("--no-work")
+	replicas := []*cluster.Replica{c.Serve(), c.Serve(), c.Serve()}
+	plan := fmt.Sprintf(`
+name: rolling
+steps:
+  - {key: a, kind: exec, with: &w %s}
+  - {key: b, kind: sleep, with: {duration: 200ms}}
+  - {key: c, kind: noop, needs: [a]}
+  - {key: d, kind: exec, needs: [b, c], with: *w}
+`, c.Work("for", "0.2"))
+	var runs []uuid.UUID
+	for range 2 {
+		for i := range replicas {
+			for range 4 {
+				runs = append(runs, c.Submit(api, plan))
+			}
+			old := replicas[i]
+			replicas[i] = c.Serve()
+			old.Stop()
+			old.NothingLeft()
+		}
+	}
+	for _, run := range runs {
+		require.Equal(t, lifecycle.RunSucceeded, c.RunEnds(run))
+		for key, s := range c.Steps(run) {
+			require.Zero(t, s.Failures, key)
+		}
+	}
+	t.Logf("%d attempts were handed on", cluster.Value[int](c, `select count(*)::int from weir.transitions where cause = 'handed_back'`))
+	c.NeverTwice()
+	c.NoViolations()
 }
