@@ -91,7 +91,7 @@ func TestLinks(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, root.Close()) })
 	link := regexp.MustCompile(`\]\(([^)#:\s]+)(#[^)]*)?\)`)
 	for folder, pages := range map[string][]string{
-		".":        {"CONTRIBUTING.md", "CHANGELOG.md"},
+		".":        {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"},
 		"docs":     pagesOf(t, root, "docs"),
 		"docs/adr": pagesOf(t, root, "docs/adr"),
 	} {
