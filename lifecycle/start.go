@@ -25,6 +25,14 @@ type node struct {
 	step int32
 }
 
+// dispatch names a step as one River job does. Two of one step can be in a flush: only one of them starts it.
+type dispatch struct {
+	node
+	token int64
+}
+
+func dispatchOf(r StartRequest) dispatch { return dispatch{node{r.Run, int32(r.Step)}, r.Token} }
+
 func (e *Engine) startFlush(ctx context.Context, items []StartRequest) ([]answer[StartAnswer], error) {
 	answers := make([]answer[StartAnswer], len(items))
 	for worker, mine := range byWorker(items, func(r StartRequest) uuid.UUID { return r.Worker }) {
@@ -53,11 +61,11 @@ func (e *Engine) startOf(ctx context.Context, worker uuid.UUID, items []StartReq
 	if err != nil {
 		return err
 	}
-	started := make(map[node]*Attempt, len(rows))
+	started := make(map[dispatch]*Attempt, len(rows))
 	for _, row := range rows {
 		a := attemptOf(row)
 		a.Worker, a.Remaining = worker, a.Timeout
-		started[node{row.RunID, row.Step}] = a
+		started[dispatch{node{row.RunID, row.Step}, row.Token}] = a
 	}
 	e.pauses.at(pauseStarted)
 	if len(rows) < len(mine) {
@@ -69,7 +77,7 @@ func (e *Engine) startOf(ctx context.Context, worker uuid.UUID, items []StartReq
 		return err
 	}
 	for _, i := range mine {
-		if a := started[node{items[i].Run, int32(items[i].Step)}]; a != nil {
+		if a := started[dispatchOf(items[i])]; a != nil {
 			answers[i].value = StartAnswer{Result: ResultStarted, Attempt: a, State: StepRunning}
 		}
 	}
@@ -95,11 +103,11 @@ func needsOf(total int32) map[string]Need {
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
 // startRest answers for what was not started: attempts that the worker has got already, and reasons.
-func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartRequest, mine []int, started map[node]*Attempt, answers []answer[StartAnswer]) error {
+func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartRequest, mine []int, started map[dispatch]*Attempt, answers []answer[StartAnswer]) error {
 	var p queries.StepClaimedParams
 	p.Worker = worker
 	for _, i := range mine {
-		if started[node{items[i].Run, int32(items[i].Step)}] == nil {
+		if started[dispatchOf(items[i])] == nil {
 			p.Runs, p.Steps, p.Tokens = append(p.Runs, items[i].Run), append(p.Steps, int32(items[i].Step)), append(p.Tokens, items[i].Token)
 		}
 	}
@@ -109,12 +117,12 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 	}
 	for _, row := range rows {
 		a := attemptOf(queries.StepStartRow{
-			RunID: row.RunID, Step: row.Step, Attempt: row.Attempt, Key: row.Key, Kind: row.Kind, RunName: row.RunName,
+			RunID: row.RunID, Step: row.Step, Token: row.Token, Attempt: row.Attempt, Key: row.Key, Kind: row.Kind, RunName: row.RunName,
 			NeedsTotal: row.NeedsTotal, Failures: row.Failures, MaxAttempts: row.MaxAttempts, DeadlineAt: row.DeadlineAt,
 			TimeoutMs: row.TimeoutMs, GraceMs: row.GraceMs, StallMs: row.StallMs, With: row.With, Input: row.Input,
 		})
 		a.Worker, a.Remaining = worker, milliseconds(row.RemainingMs)
-		started[node{row.RunID, row.Step}] = a
+		started[dispatch{node{row.RunID, row.Step}, row.Token}] = a
 	}
 	if len(rows) == len(p.Runs) {
 		return nil
@@ -129,9 +137,9 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 	}
 	paused := false
 	for _, i := range mine {
-		n := node{items[i].Run, int32(items[i].Step)}
-		if started[n] == nil {
-			answers[i] = notStarted(items[i], looks[n], alive)
+		d := dispatchOf(items[i])
+		if started[d] == nil {
+			answers[i] = notStarted(items[i], looks[d.node], alive)
 			paused = paused || answers[i].value.Result == ResultPaused
 		}
 	}
@@ -160,8 +168,11 @@ func notStarted(r StartRequest, look *queries.StepLookRow, alive bool) answer[St
 	}
 	state := StepState(look.State)
 	a := StartAnswer{State: state, Actor: look.Actor, At: look.At}
-	startable := (state == StepAvailable || state == StepRetrying) && look.RiverJobID != nil && *look.RiverJobID == r.Token
+	current := look.RiverJobID != nil && *look.RiverJobID == r.Token
+	startable := (state == StepAvailable || state == StepRetrying) && current
 	switch {
+	case state == StepRunning && current && look.WorkerID != nil && *look.WorkerID == r.Worker:
+		return answer[StartAnswer]{err: &Error{Code: CodeOverloaded, Message: "an earlier call has started the step just now; ask again", Retryable: true}}
 	case state == StepCancelled || look.Cancelling:
 		a.Result = ResultCancelled
 	case state.Final():
@@ -179,11 +190,13 @@ func notStarted(r StartRequest, look *queries.StepLookRow, alive bool) answer[St
 }
 
 // addNeeds reads what the started steps see of their needs.
-func (e *Engine) addNeeds(ctx context.Context, started map[node]*Attempt) error {
+func (e *Engine) addNeeds(ctx context.Context, started map[dispatch]*Attempt) error {
 	var p queries.StepNeedsParams
-	for n, a := range started {
+	needs := make(map[node]map[string]Need, len(started)) // a step is started by one token alone
+	for d, a := range started {
 		if a.Needs != nil {
-			p.Runs, p.Steps = append(p.Runs, n.run), append(p.Steps, n.step)
+			needs[d.node] = a.Needs
+			p.Runs, p.Steps = append(p.Runs, d.run), append(p.Steps, d.step)
 		}
 	}
 	if len(p.Runs) == 0 {
@@ -194,7 +207,7 @@ func (e *Engine) addNeeds(ctx context.Context, started map[node]*Attempt) error 
 		return err
 	}
 	for _, row := range rows {
-		started[node{row.RunID, row.Step}].Needs[row.Key] = Need{State: StepState(row.State), Output: row.Output}
+		needs[node{row.RunID, row.Step}][row.Key] = Need{State: StepState(row.State), Output: row.Output}
 	}
 	return nil
 }

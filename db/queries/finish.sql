@@ -83,8 +83,8 @@ with asked as materialized (
 select run_id, step, attempt, state, settled, allow_failure, dependants, run_after, finished_at, clock_timestamp()::timestamptz as now from done;
 
 -- name: LateReportAdd :exec
--- Keeps evidence of a report that changed nothing, at most ten of a step.
+-- Keeps evidence of a report that changed nothing, at most ten of a step. What is small as text can be large as jsonb.
 insert into weir.late_reports (run_id, step, attempt, worker_id, report, outcome, result, state_was, payload)
-select @run_id, @step, @attempt, @worker_id, @report, @outcome, @result, @state_was, sqlc.narg('payload')
+select @run_id, @step, @attempt, @worker_id, @report, @outcome, @result, @state_was, case when pg_column_size(@payload::jsonb) <= 65536 then @payload::jsonb else '{"note": "the report was too large to keep"}' end
 where (select count(*) from weir.late_reports l where l.run_id = @run_id and l.step = @step) < 10
   and not exists (select from weir.late_reports l where l.run_id = @run_id and l.step = @step and l.report = @report);

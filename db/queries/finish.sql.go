@@ -15,7 +15,7 @@ import (
 
 const lateReportAdd = `-- name: LateReportAdd :exec
 insert into weir.late_reports (run_id, step, attempt, worker_id, report, outcome, result, state_was, payload)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9
+select $1, $2, $3, $4, $5, $6, $7, $8, case when pg_column_size($9::jsonb) <= 65536 then $9::jsonb else '{"note": "the report was too large to keep"}' end
 where (select count(*) from weir.late_reports l where l.run_id = $1 and l.step = $2) < 10
   and not exists (select from weir.late_reports l where l.run_id = $1 and l.step = $2 and l.report = $5)
 `
@@ -32,7 +32,7 @@ type LateReportAddParams struct {
 	Payload  json.RawMessage
 }
 
-// Keeps evidence of a report that changed nothing, at most ten of a step.
+// Keeps evidence of a report that changed nothing, at most ten of a step. What is small as text can be large as jsonb.
 func (q *Queries) LateReportAdd(ctx context.Context, arg LateReportAddParams) error {
 	_, err := q.db.Exec(ctx, lateReportAdd,
 		arg.RunID,

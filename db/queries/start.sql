@@ -28,14 +28,14 @@ left join weir.run_inputs ri on ri.run_id = h.run_id
 where s.run_id = h.run_id and s.step = h.step
   and r.state::text = 'running' and r.cancel_requested_at is null
 returning
-  s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  s.run_id, s.step, coalesce(s.river_job_id, 0)::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
   coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input;
 
 -- name: StepClaimed :many
 -- The attempts that a worker has already got with these tokens: the answer to a Start whose first answer was lost.
 select
-  s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  s.run_id, s.step, a.token::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
   coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input,
   coalesce((extract(epoch from s.deadline_at - clock_timestamp()) * 1000)::bigint, 0)::bigint as remaining_ms

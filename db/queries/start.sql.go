@@ -15,7 +15,7 @@ import (
 
 const stepClaimed = `-- name: StepClaimed :many
 select
-  s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  s.run_id, s.step, a.token::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
   coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input,
   coalesce((extract(epoch from s.deadline_at - clock_timestamp()) * 1000)::bigint, 0)::bigint as remaining_ms
@@ -37,6 +37,7 @@ type StepClaimedParams struct {
 type StepClaimedRow struct {
 	RunID       uuid.UUID
 	Step        int32
+	Token       int64
 	Attempt     int32
 	Key         string
 	Kind        string
@@ -71,6 +72,7 @@ func (q *Queries) StepClaimed(ctx context.Context, arg StepClaimedParams) ([]Ste
 		if err := rows.Scan(
 			&i.RunID,
 			&i.Step,
+			&i.Token,
 			&i.Attempt,
 			&i.Key,
 			&i.Kind,
@@ -239,7 +241,7 @@ left join weir.run_inputs ri on ri.run_id = h.run_id
 where s.run_id = h.run_id and s.step = h.step
   and r.state::text = 'running' and r.cancel_requested_at is null
 returning
-  s.run_id, s.step, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  s.run_id, s.step, coalesce(s.river_job_id, 0)::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
   coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input
 `
@@ -254,6 +256,7 @@ type StepStartParams struct {
 type StepStartRow struct {
 	RunID       uuid.UUID
 	Step        int32
+	Token       int64
 	Attempt     int32
 	Key         string
 	Kind        string
@@ -288,6 +291,7 @@ func (q *Queries) StepStart(ctx context.Context, arg StepStartParams) ([]StepSta
 		if err := rows.Scan(
 			&i.RunID,
 			&i.Step,
+			&i.Token,
 			&i.Attempt,
 			&i.Key,
 			&i.Kind,

@@ -1,0 +1,87 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/db/queries"
+)
+
+// An old River row starts nothing, also when its worker shows both tokens at once: somebody has pressed "retry" in River's
+// UI, or a Start took so long that the step was dispatched again.
+func TestOldTokenInTheFlushOfTheNewOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submit(planOf(step("a")))
+	old := b.tokenOf(run, 1)
+	b.exec(`update weir.steps set river_job_id = null where run_id = $1`, run)
+	require.NoError(t, b.q.DirtyAdd(t.Context(), queries.DirtyAddParams{Runs: []uuid.UUID{run}, Steps: []int32{1}}))
+	b.pass()
+	request := StartRequest{Run: run, Step: 1, Token: b.tokenOf(run, 1), Worker: b.worker}
+	stale := request
+	stale.Token = old
+	for range 2 { // the second time the attempt is there already
+		answers, err := b.startFlush(t.Context(), []StartRequest{stale, request})
+		require.NoError(t, err)
+		require.NoError(t, answers[0].err)
+		require.Equal(t, ResultSuperseded, answers[0].value.Result)
+		require.Nil(t, answers[0].value.Attempt)
+		require.Equal(t, ResultStarted, answers[1].value.Result)
+		require.Equal(t, 1, answers[1].value.Attempt.Attempt)
+	}
+}
+
+// A Start whose first commit comes through while the second one looks has to ask again: the attempt is its own.
+func TestStartThatFindsItsOwnAttempt(t *testing.T) {
+	t.Parallel()
+	request := StartRequest{Run: uuid.New(), Step: 1, Token: 7, Worker: uuid.New()}
+	look := queries.StepLookRow{State: "running", RunState: "running", RiverJobID: &request.Token, WorkerID: &request.Worker}
+	require.True(t, IsRetryable(notStarted(request, &look, true).err))
+	look.Cancelling = true // its worker is asked to stop it, and has to know that it has it
+	require.True(t, IsRetryable(notStarted(request, &look, true).err))
+	other := uuid.New()
+	look.WorkerID = &other
+	look.Cancelling = false
+	require.Equal(t, ResultSuperseded, notStarted(request, &look, true).value.Result)
+}
+
+// Of two reports about one attempt in one flush, the one that is recorded is told so, and no other.
+func TestTwoReportsOfAnAttemptInAFlush(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submit(planOf(step("a"), step("b")))
+	a := b.start(run, 1)
+	reports := []Report{reportOf(a, OutcomeSucceeded), reportOf(a, OutcomeFailed)}
+	answers, err := b.finishFlush(t.Context(), reports)
+	require.NoError(t, err)
+	recorded := scan[uuid.UUID](b, `select report from weir.steps where run_id = $1 and step = 1`, run)
+	for i, answer := range answers {
+		require.NoError(t, answer.err)
+		if reports[i].ID == recorded {
+			require.Contains(t, []Result{ResultRecorded, ResultDuplicate}, answer.value.Result)
+			require.Equal(t, StepState(reports[i].Outcome), answer.value.State)
+			continue
+		}
+		require.Equal(t, ResultTooLate, answer.value.Result)
+	}
+	require.Equal(t, 1, scan[int](b, `select steps_open from weir.runs where id = $1`, run), "it is counted once")
+}
+
+// What is small as text may be large as jsonb: a late report is answered all the same.
+func TestEvidenceThatGrowsInTheDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submit(planOf(step("a")))
+	a := b.start(run, 1)
+	b.finish(a, OutcomeFailed)
+	late := reportOf(a, OutcomeSucceeded)
+	late.Output = json.RawMessage("[1" + strings.Repeat(",1", 10_000) + "]")
+	answer, err := b.StepFinish(t.Context(), late)
+	require.NoError(t, err)
+	require.Equal(t, ResultTooLate, answer.Result)
+	require.Equal(t, 1, scan[int](b, `select count(*) from weir.late_reports where report = $1 and payload is not null`, late.ID))
+}
