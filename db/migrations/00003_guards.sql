@@ -22,7 +22,7 @@ begin
     end,
     hint = case
       when choices is not null then format('From %s it can go to: %s.', was ->> 'state', choices)
-      else format('%s is final: nothing changes it, a late result least of all. To do the work again, do it in a new run: rerun this one, or submit its plan again.', was ->> 'state')
+      else format('%s is final: nothing changes it, a late result least of all. To do the work again, submit its plan again: that is a new run.', was ->> 'state')
     end;
 end
 $$;
@@ -128,7 +128,7 @@ create trigger step_final_keeps_everything before update of cause, failures, has
   when (old.state >= 'succeeded' and new.state = old.state
     and (old.cause, old.failures, old.has_output, old.allow_failure, old.priority, old.run_if, old.max_attempts, old.last_outcome, old.run_after, old.cancel_requested_at, old.cancel_requested_by, old.cancel_reason, old.timeout, old.grace, old.stall_after, old.report, old.queue, old.retry)
       is distinct from (new.cause, new.failures, new.has_output, new.allow_failure, new.priority, new.run_if, new.max_attempts, new.last_outcome, new.run_after, new.cancel_requested_at, new.cancel_requested_by, new.cancel_reason, new.timeout, new.grace, new.stall_after, new.report, new.queue, new.retry))
-  execute function weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, do it in a new run: rerun this one, or submit its plan again.');
+  execute function weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, submit its plan again: that is a new run.');
 comment on trigger step_final_keeps_everything on weir.steps is 'A step that has ended says for ever how it ended. Only settled and the counts of needs are still written.';
 create trigger step_settled_stays_settled before update of settled on weir.steps for each row
   when (old.settled and not new.settled and new.state = old.state)
