@@ -5,6 +5,7 @@ package integration_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,5 +59,31 @@ select string_agg(concat_ws(' ', result, state_was), ', ' order by step) from we
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.RunCancelled, c.RunEnds(run))
 	c.NeverTwice()
+	c.NoViolations()
+}
+
+// TestW2FrozenInsideAPass freezes a replica while it holds the lock of a run's shard, in a transaction that has taken
+// the run's hints. The database ends that transaction, and another replica does what was to be done.
+func TestW2FrozenInsideAPass(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, cluster.Config{Flags: []string{"--queue", "default=0"}}) // nothing is started: only passes move the run
+	frozen := c.ServeFaulty("taken=10m!")
+	run := c.Submit(frozen, "{name: held, steps: [{key: a, kind: noop}, {key: b, kind: noop, needs: [a]}]}")
+	_, err := frozen.Client.StepCancel(t.Context(), run, "a", "to make a hint")
+	require.NoError(t, err)
+	held := `
+select a.xact_start from pg_locks l join pg_stat_activity a using (pid)
+where l.locktype = 'advisory' and l.classid = 2003134834 and l.database = (select oid from pg_database where datname = current_database()) and a.state = 'idle in transaction'`
+	c.Until("it is inside of a pass", func() bool {
+		return cluster.Value[bool](c, "select exists ("+held+")")
+	})
+	since := cluster.Value[time.Time](c, held)
+	frozen.Freeze()
+	c.Serve()
+	require.Equal(t, lifecycle.RunFailed, c.RunEnds(run))
+	require.Equal(t, lifecycle.StepCancelled, c.Step(run, "a").State)
+	require.Equal(t, lifecycle.StepSkipped, c.Step(run, "b").State)
+	took := cluster.Value[time.Time](c, "select finished_at from weir.runs where id = $1", run).Sub(since)
+	require.Less(t, took, 20*time.Second, "who stands still is not waited for as long as an idle session may live")
 	c.NoViolations()
 }

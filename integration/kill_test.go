@@ -32,13 +32,15 @@ func seeded(t *testing.T) *rand.Rand {
 }
 
 // TestO8KillOneReplica kills one of three replicas with -9, five times, and starts another one in its place. The first
-// time it surely holds a command of each run, one that ignores TERM among them; after that chance decides when it dies.
+// time it surely holds a command that ignores TERM; after that chance decides when it dies, and delays see to it that
+// this is often between a commit and what follows from it, or inside a pass of reconcile.
 // No command of it lives on, what it held ends as the plan says, and nothing runs twice at once.
 func TestO8KillOneReplica(t *testing.T) {
 	t.Parallel()
 	chance := seeded(t)
 	c := cluster.New(t, cluster.Config{Flags: append(quick(), "--queue", "exec=4")})
-	replicas := []*cluster.Replica{c.Serve(), c.Serve(), c.Serve()}
+	serve := func() *cluster.Replica { return c.ServeFaulty("*=50ms") }
+	replicas := []*cluster.Replica{serve(), serve(), serve()}
 	lost := 0
 	for round := range 5 {
 		k := &killing{Cluster: c, round: round}
@@ -56,7 +58,7 @@ func TestO8KillOneReplica(t *testing.T) {
 		victim.Kill()
 		victim.NothingLeft()
 		c.Touch("go")
-		replicas[slices.Index(replicas, victim)] = c.Serve()
+		replicas[slices.Index(replicas, victim)] = serve()
 		lost += k.ends(t)
 	}
 	require.Positive(t, lost, "the first victim held something")

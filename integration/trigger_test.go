@@ -20,14 +20,10 @@ import (
 func TestM1NoTriggerIsLostOverProcesses(t *testing.T) {
 	t.Parallel()
 	const repeats = 50
-	c := cluster.New(t, cluster.Config{
-		Binary: cluster.FaultyBinary(t),
-		Env:    []string{"WEIR_FAULT_DELAYS=started=3ms,finished=3ms,before take=3ms,before lock=3ms,taken=5ms,before unlock=5ms"},
-		Flags:  []string{"--poll-interval", "0", "--queue", "default=1"},
-	})
-	replicas := []*cluster.Replica{c.Serve(), c.Serve(), c.Serve()}
+	c := cluster.New(t, cluster.Config{Flags: []string{"--poll-interval", "0", "--queue", "default=1"}})
+	const delays = "started=3ms,finished=3ms,before take=3ms,before lock=3ms,taken=5ms,before unlock=5ms"
+	replicas := []*cluster.Replica{c.ServeFaulty(delays), c.ServeFaulty(delays), c.ServeFaulty(delays)}
 	for _, r := range replicas {
-		r.Logged("faults are injected")
 		c.Until("notifications arrive at "+r.String(), func() bool {
 			return cluster.Value[int](c, `select count(*)::int from weir.workers where pid = $1 and notify = 'listen'`, r.PID()) == 1
 		})

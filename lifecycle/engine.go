@@ -92,9 +92,11 @@ func (e *Engine) nudge() {
 	}
 }
 
-// inTx does something in one transaction, READ COMMITTED, that waits for no lock longer than a quarter of a second.
+// txBegin bounds how long a transaction waits for a lock, and how long the database waits for a process that stands still
+// inside of one: it may hold a shard, or steps.
+const txBegin = "begin isolation level read committed; set local lock_timeout = '250ms'; set local idle_in_transaction_session_timeout = '5s'"
+
+// inTx does something in one transaction, READ COMMITTED, within the bounds of txBegin.
 func (e *Engine) inTx(ctx context.Context, do func(tx pgx.Tx, q *queries.Queries) error) error {
-	return pgx.BeginTxFunc(ctx, e.pool, pgx.TxOptions{
-		IsoLevel: pgx.ReadCommitted, BeginQuery: "begin isolation level read committed; set local lock_timeout = '250ms'",
-	}, func(tx pgx.Tx) error { return do(tx, e.q.WithTx(tx)) })
+	return pgx.BeginTxFunc(ctx, e.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, BeginQuery: txBegin}, func(tx pgx.Tx) error { return do(tx, e.q.WithTx(tx)) })
 }

@@ -31,14 +31,30 @@ func (c *Cluster) ServeAt(url string, flags ...string) *Replica {
 	return c.Await(c.Launch(url, flags...))
 }
 
+// ServeFaulty starts a replica of the binary that can be held, at the places and for as long as delays say
+// (WEIR_FAULT_DELAYS, see lifecycle/fault_injected.go), and waits until it takes on work.
+func (c *Cluster) ServeFaulty(delays string, flags ...string) *Replica {
+	c.t.Helper()
+	p := c.start(spec{
+		binary: FaultyBinary(c.t), args: c.serve(c.URL, flags), env: append([]string{"WEIR_FAULT_DELAYS=" + delays}, c.config.Env...),
+	})
+	p.Logged("faults are injected")
+	return c.Await(p)
+}
+
 // Launch starts a replica and does not wait for it.
 func (c *Cluster) Launch(url string, flags ...string) *Process {
 	c.t.Helper()
+	return c.Command(c.serve(url, flags)...)
+}
+
+// serve are the arguments of a replica.
+func (c *Cluster) serve(url string, flags []string) []string {
 	args := []string{
 		"serve", "--database-url", url, "--listen", "127.0.0.1:0", "--enable-exec", "--exec-dir", c.Dir,
 		"--exec-pass-env", strings.Join([]string{EnvMark, EnvReplica, EnvLedger}, ","), "--workspace-dir", c.Dir + "/workspaces",
 	}
-	return c.Command(append(append(args, c.config.Flags...), flags...)...)
+	return append(append(args, c.config.Flags...), flags...)
 }
 
 // Await waits until a process that was launched takes on work.
