@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -19,8 +21,9 @@ const (
 // idle group adds no delay.
 //
 // A flush either does all of its items or none. Errors that pass (a lost connection, a deadlock) repeat the whole
-// flush, which therefore has to be idempotent; any other error bisects it, so that a bad item answers for itself
-// alone.
+// flush, which therefore has to be idempotent; any other error, and a panic, bisects it, so that a bad item answers for
+// itself alone. An item whose caller has gone before it was sent is dropped: nothing piles up behind a database that
+// hangs.
 type group[T, R any] struct {
 	flush func(ctx context.Context, items []T) ([]answer[R], error)
 	most  int // items of a flush
@@ -40,6 +43,7 @@ type answer[R any] struct {
 // call is one item on its way.
 type call[T, R any] struct {
 	item   T
+	gone   <-chan struct{} // closed when nobody waits for the answer; nil: never
 	answer answer[R]
 	done   chan struct{}
 }
@@ -51,7 +55,7 @@ func newGroup[T, R any](most, lanes int, flush func(context.Context, []T) ([]ans
 // do adds an item to the next flush and waits for its answer. When ctx ends before, what becomes of the item is
 // unknown.
 func (g *group[T, R]) do(ctx context.Context, item T) (R, error) {
-	c := &call[T, R]{item: item, done: make(chan struct{})}
+	c := &call[T, R]{item: item, gone: ctx.Done(), done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
 	start := g.busy < g.lanes
@@ -90,6 +94,9 @@ func (g *group[T, R]) run(ctx context.Context) {
 
 // commit flushes a batch and answers every call in it.
 func (g *group[T, R]) commit(ctx context.Context, batch []*call[T, R]) {
+	if batch = waitedFor(batch); len(batch) == 0 {
+		return
+	}
 	items := make([]T, len(batch))
 	for i, c := range batch {
 		items[i] = c.item
@@ -111,6 +118,21 @@ func (g *group[T, R]) commit(ctx context.Context, batch []*call[T, R]) {
 	}
 }
 
+// waitedFor drops the calls whose callers have gone.
+func waitedFor[T, R any](batch []*call[T, R]) []*call[T, R] {
+	kept := make([]*call[T, R], 0, len(batch))
+	for _, c := range batch {
+		select {
+		case <-c.gone:
+			c.answer.err = context.Canceled
+			close(c.done)
+		default:
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
 // try flushes, again for errors that pass by themselves.
 func (g *group[T, R]) try(ctx context.Context, items []T) ([]answer[R], error) {
 	for tries := 1; ; tries++ {
@@ -122,9 +144,14 @@ func (g *group[T, R]) try(ctx context.Context, items []T) ([]answer[R], error) {
 	}
 }
 
-func (g *group[T, R]) flushOnce(ctx context.Context, items []T) ([]answer[R], error) {
+func (g *group[T, R]) flushOnce(ctx context.Context, items []T) (answers []answer[R], err error) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("a flush panicked: %v\n%s", v, debug.Stack())
+		}
+	}()
 	return g.flush(ctx, items)
 }
 
