@@ -170,6 +170,18 @@ func (e *Engine) expireFetched(ctx context.Context, since time.Duration) error {
 	return nil
 }
 
+// expireLeft ends the River jobs that workers which are gone have left behind after the attempt had ended.
+func (e *Engine) expireLeft(ctx context.Context) error {
+	n, err := e.q.RiverLeft(ctx)
+	if err != nil {
+		return fmt.Errorf("look for River jobs that nobody ends: %w", err)
+	}
+	if n > 0 {
+		e.logger.Info("River jobs of workers that are gone are ended", "jobs", n)
+	}
+	return nil
+}
+
 // expired tells of attempts that were ended, and has reconcile look at their steps.
 func (e *Engine) expired(cause Cause, ended []decided) {
 	if len(ended) == 0 {

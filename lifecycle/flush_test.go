@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,35 @@ func TestEvidenceThatGrowsInTheDatabase(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ResultTooLate, answer.Result)
 	require.Equal(t, 1, scan[int](b, `select count(*) from weir.late_reports where report = $1 and payload is not null`, late.ID))
+}
+
+// A Start that finds its run paused takes the dispatch back. If the run is resumed meanwhile, who resumes it still sees
+// the token and does nothing: the step has to be looked at again.
+func TestDispatchTakenBackDuringResume(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submit(planOf(step("a")))
+	token := b.tokenOf(run, 1)
+	b.exec(`update weir.runs set state = 'paused' where id = $1`, run)
+	holder, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer holder.Rollback(t.Context()) //nolint:errcheck // it only holds a lock
+	_, err = holder.Exec(t.Context(), `select from weir.steps where run_id = $1 for update`, run)
+	require.NoError(t, err)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := b.StepStart(t.Context(), StartRequest{Run: run, Step: 1, Token: token, Worker: b.worker})
+		answered <- err
+	}()
+	require.Eventually(t, func() bool {
+		return scan[bool](b, `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`)
+	}, 30*time.Second, time.Millisecond, "the dispatch is being taken back")
+	b.exec(`update weir.runs set state = 'running' where id = $1`, run)
+	b.pass()
+	require.NoError(t, holder.Rollback(t.Context()))
+	require.NoError(t, <-answered)
+	require.Nil(t, scan[*int64](b, `select river_job_id from weir.steps where run_id = $1`, run))
+	b.pass()
+	b.finish(b.start(run, 1), OutcomeSucceeded)
+	require.Equal(t, RunSucceeded, b.runState(run))
 }

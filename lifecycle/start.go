@@ -144,6 +144,7 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 		}
 	}
 	if paused {
+		defer e.nudge()
 		return e.q.StepTakeBack(ctx, queries.StepTakeBackParams{Runs: p.Runs, Steps: p.Steps, Tokens: p.Tokens})
 	}
 	return nil

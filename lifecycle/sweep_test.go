@@ -271,3 +271,51 @@ func TestSweepForgetsSignsOfLife(t *testing.T) {
 	s.sweepAll()
 	require.Equal(t, 2, scan[int](s.bundle, "select sum(step) from weir.heard"))
 }
+
+// A worker that dies after its report and before River has noted the end leaves a River job that runs for ever.
+func TestSweepEndsRiverJobsThatDeadWorkersLeave(t *testing.T) {
+	t.Parallel()
+	s := newSwept(t)
+	run, other := s.submit(planOf(step("a"))), s.submit(planOf(step("a")))
+	left, kept := s.tokenOf(run, 1), s.tokenOf(other, 1)
+	dead := uuid.New()
+	s.exec("insert into weir.workers (id, name, lease_until, gone_at) values ($1, 'dead', now(), now())", dead)
+	for token, worker := range map[int64]uuid.UUID{left: dead, kept: s.worker} {
+		s.exec("update weir.river_job set state = 'running', attempt = 1, attempted_by = array[$2], attempted_at = now() - interval '1 hour' where id = $1", token, worker.String())
+	}
+	s.finish(s.start(run, 1), OutcomeSucceeded)
+	s.finish(s.start(other, 1), OutcomeSucceeded)
+	s.exec("update weir.pulse set beat_at = clock_timestamp(), steady_since = clock_timestamp() - interval '1 hour'")
+	s.sweepAll()
+	require.Equal(t, "discarded", scan[string](s.bundle, "select state from weir.river_job where id = $1", left))
+	require.Equal(t, "running", scan[string](s.bundle, "select state from weir.river_job where id = $1", kept), "its worker lives and ends it itself")
+}
+
+// What cannot be counted right keeps nothing else from being counted.
+func TestSweepOfARunWithTooManySteps(t *testing.T) {
+	t.Parallel()
+	s := newSwept(t)
+	grown, wrong := s.submit(planOf(step("a"), step("b", "a"))), s.submit(planOf(step("a"), step("b"), step("c", "a", "b")))
+	s.exec("insert into weir.steps (run_id, step, key, kind) values ($1, 3, 'by-hand', 'noop'), ($1, 4, 'by-hand-too', 'noop')", grown)
+	s.exec("insert into weir.needs (run_id, need, step) values ($1, 3, 2)", grown)
+	s.unguarded("update weir.runs set steps_open = 1 where id = $1", wrong)
+	s.unguarded("update weir.steps set needs_open = 1 where run_id = $1 and step = 3", wrong)
+	require.NoError(t, s.sweep(t.Context()))
+	require.Equal(t, 3, scan[int](s.bundle, "select steps_open from weir.runs where id = $1", wrong))
+	require.Equal(t, 2, scan[int](s.bundle, "select needs_open from weir.steps where run_id = $1 and step = 3", wrong))
+}
+
+// A run that was set aside, and ended in another way, is not shown for ever.
+func TestSweepForgetsWhatIsNotSetAsideAnyMore(t *testing.T) {
+	t.Parallel()
+	s := newSwept(t)
+	over, again := s.submit(planOf(step("a"))), s.submit(planOf(step("a")))
+	for _, run := range []uuid.UUID{over, again} {
+		s.exec("insert into weir.quarantine (run_id, error, retry_at) values ($1, 'it was', clock_timestamp() - interval '2 minutes')", run)
+	}
+	s.exec("insert into weir.dirty (shard, run_id) values (weir.shard_of($1), $1)", again)
+	require.NoError(t, s.sweep(t.Context()))
+	require.Equal(t, again, scan[uuid.UUID](s.bundle, "select run_id from weir.quarantine"))
+	s.pass()
+	require.Zero(t, scan[int](s.bundle, "select count(*) from weir.quarantine"))
+}

@@ -47,7 +47,11 @@ select coalesce((
 ), -1)::bigint as ms;
 
 -- name: RunsCancelling :many
-select id from weir.runs where cancel_requested_at is not null and finished_at is null order by id limit @most;
+select r.id from weir.runs r
+where r.cancel_requested_at is not null and r.finished_at is null
+  and not exists (select from weir.quarantine q where q.run_id = r.id and q.retry_at > clock_timestamp())
+order by r.id
+limit @most;
 
 -- name: RunsResumed :many
 -- Of these runs, the steps that may be dispatched and are not.
@@ -94,3 +98,8 @@ on conflict (run_id) do update set
 
 -- name: QuarantineEnd :many
 delete from weir.quarantine where run_id = any(@runs::uuid[]) and retry_at <= clock_timestamp() returning run_id;
+
+-- name: QuarantineOver :exec
+-- Forgets the runs that were set aside and that nothing has been left to do about since.
+delete from weir.quarantine q
+where q.retry_at < clock_timestamp() - interval '1 minute' and q.run_id not in (select d.run_id from weir.dirty d);

@@ -141,6 +141,17 @@ func (q *Queries) QuarantineEnd(ctx context.Context, runs []uuid.UUID) ([]uuid.U
 	return items, nil
 }
 
+const quarantineOver = `-- name: QuarantineOver :exec
+delete from weir.quarantine q
+where q.retry_at < clock_timestamp() - interval '1 minute' and q.run_id not in (select d.run_id from weir.dirty d)
+`
+
+// Forgets the runs that were set aside and that nothing has been left to do about since.
+func (q *Queries) QuarantineOver(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, quarantineOver)
+	return err
+}
+
 const retryDue = `-- name: RetryDue :many
 select s.run_id, s.step
 from weir.steps s
@@ -200,7 +211,11 @@ func (q *Queries) RetryNext(ctx context.Context) (int64, error) {
 }
 
 const runsCancelling = `-- name: RunsCancelling :many
-select id from weir.runs where cancel_requested_at is not null and finished_at is null order by id limit $1
+select r.id from weir.runs r
+where r.cancel_requested_at is not null and r.finished_at is null
+  and not exists (select from weir.quarantine q where q.run_id = r.id and q.retry_at > clock_timestamp())
+order by r.id
+limit $1
 `
 
 func (q *Queries) RunsCancelling(ctx context.Context, most int32) ([]uuid.UUID, error) {

@@ -48,6 +48,25 @@ update weir.river_job
 set state = 'discarded', finalized_at = clock_timestamp()
 where id = any (@ids::bigint[]) and state = 'running';
 
+-- name: RiverLeft :execrows
+-- Ends the River jobs that workers which are gone had fetched, and that no step is dispatched with any more: the attempt
+-- had ended, and its worker with it before River noted that.
+update weir.river_job j
+set state = 'discarded', finalized_at = clock_timestamp()
+from weir.pulse p
+where j.state = 'running' and j.attempted_at < clock_timestamp() - interval '10 seconds'
+  and p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
+  and not exists (
+    select from unnest(j.attempted_by) a
+    join weir.workers w on w.id = case when a ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then a::uuid end
+    where w.gone_at is null
+  )
+  and not exists (
+    select from weir.steps s
+    where s.run_id = case when j.args->>'run' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (j.args->>'run')::uuid end
+      and s.step = case when j.args->>'step' ~ '^[0-9]{1,9}$' then (j.args->>'step')::int end and s.river_job_id = j.id
+  );
+
 -- name: RiverInterfered :many
 -- Dispatched steps of these runs whose River job has ended without a start, and running ones whose River job was
 -- cancelled or is not there any more. (River itself discards jobs that run for more than an hour: that means nothing.)

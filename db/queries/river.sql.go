@@ -134,6 +134,34 @@ func (q *Queries) RiverInterfered(ctx context.Context, ids []uuid.UUID) ([]River
 	return items, nil
 }
 
+const riverLeft = `-- name: RiverLeft :execrows
+update weir.river_job j
+set state = 'discarded', finalized_at = clock_timestamp()
+from weir.pulse p
+where j.state = 'running' and j.attempted_at < clock_timestamp() - interval '10 seconds'
+  and p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - interval '10 seconds'
+  and not exists (
+    select from unnest(j.attempted_by) a
+    join weir.workers w on w.id = case when a ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then a::uuid end
+    where w.gone_at is null
+  )
+  and not exists (
+    select from weir.steps s
+    where s.run_id = case when j.args->>'run' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (j.args->>'run')::uuid end
+      and s.step = case when j.args->>'step' ~ '^[0-9]{1,9}$' then (j.args->>'step')::int end and s.river_job_id = j.id
+  )
+`
+
+// Ends the River jobs that workers which are gone had fetched, and that no step is dispatched with any more: the attempt
+// had ended, and its worker with it before River noted that.
+func (q *Queries) RiverLeft(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, riverLeft)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const riverStop = `-- name: RiverStop :many
 with held as materialized (
   select s.run_id, s.step, a.message

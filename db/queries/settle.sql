@@ -118,7 +118,7 @@ with asked as materialized (
     r.id, r.state, r.cancel_requested_at, r.steps_open - a.ended as steps_open, r.steps_failed + a.failed as steps_failed
   from asked a
   join weir.runs r on r.id = a.id
-  where r.state::text in ('running', 'paused')
+  where r.state::text in ('running', 'paused') and (a.ended > 0 or r.steps_open = 0)
   order by r.id
   for no key update of r
 )

@@ -6,7 +6,8 @@ order by created_at desc, id desc
 limit @most;
 
 -- name: RunMiscounted :many
--- Runs whose counts are not what their settled steps say.
+-- Runs whose counts are not what their settled steps say. Where there are more steps than there should be, nobody can
+-- say what is right, and weir.violations shows it.
 select r.id
 from (select unnest(@ids::uuid[]) as id) a
 join weir.runs r on r.id = a.id
@@ -16,7 +17,8 @@ cross join lateral (
   from weir.steps s
   where s.run_id = r.id
 ) c
-where r.state::text in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
+where r.state::text in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
+  and c.steps_open <= r.steps_total and c.steps_failed <= r.steps_total;
 
 -- name: RunLock :many
 select id from weir.runs where id = any (@ids::uuid[]) and state in ('running', 'paused') order by id for no key update;
@@ -32,10 +34,12 @@ from (
   where s.run_id = any (@ids::uuid[])
   group by s.run_id
 ) c
-where r.id = c.run_id and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed);
+where r.id = c.run_id and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
+  and c.steps_open <= r.steps_total and c.steps_failed <= r.steps_total;
 
 -- name: NeedsMiscounted :many
--- Pending steps whose counts of needs are not what the settled ones say.
+-- Pending steps whose counts of needs are not what the settled ones say. Those with more needs than they should have are
+-- shown by weir.violations.
 with edge as materialized (
   select n.run_id, n.step, n.counted, u.settled, u.state, u.cause, u.allow_failure
   from (select unnest(@ids::uuid[]) as id) a
@@ -56,7 +60,8 @@ with edge as materialized (
 select s.run_id, s.step
 from told c
 cross join lateral (select * from weir.steps s where s.run_id = c.run_id and s.step = c.step and s.state = 'pending' offset 0) s
-where (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral);
+where (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
+  and c.needs_open + c.needs_failed + c.needs_allowed + c.needs_neutral <= s.needs_total;
 
 -- name: PendingLock :many
 select s.run_id, s.step
@@ -84,7 +89,8 @@ from (
   ) e
   group by n.run_id, n.step
 ) c
-where s.run_id = c.run_id and s.step = c.step and s.state = 'pending';
+where s.run_id = c.run_id and s.step = c.step and s.state = 'pending'
+  and c.needs_open + c.needs_failed + c.needs_allowed + c.needs_neutral <= s.needs_total;
 
 -- name: PendingDecided :many
 -- Pending steps whose needs say what becomes of them, of runs that reconcile has no hint about.

@@ -114,6 +114,7 @@ select s.run_id, s.step
 from told c
 cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = c.run_id and s.step = c.step and s.state = 'pending' offset 0) s
 where (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
+  and c.needs_open + c.needs_failed + c.needs_allowed + c.needs_neutral <= s.needs_total
 `
 
 type NeedsMiscountedRow struct {
@@ -121,7 +122,8 @@ type NeedsMiscountedRow struct {
 	Step  int32
 }
 
-// Pending steps whose counts of needs are not what the settled ones say.
+// Pending steps whose counts of needs are not what the settled ones say. Those with more needs than they should have are
+// shown by weir.violations.
 func (q *Queries) NeedsMiscounted(ctx context.Context, ids []uuid.UUID) ([]NeedsMiscountedRow, error) {
 	rows, err := q.db.Query(ctx, needsMiscounted, ids)
 	if err != nil {
@@ -160,6 +162,7 @@ from (
   group by n.run_id, n.step
 ) c
 where s.run_id = c.run_id and s.step = c.step and s.state = 'pending'
+  and c.needs_open + c.needs_failed + c.needs_allowed + c.needs_neutral <= s.needs_total
 `
 
 type NeedsRecountParams struct {
@@ -286,9 +289,11 @@ cross join lateral (
   where s.run_id = r.id
 ) c
 where r.state::text in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
+  and c.steps_open <= r.steps_total and c.steps_failed <= r.steps_total
 `
 
-// Runs whose counts are not what their settled steps say.
+// Runs whose counts are not what their settled steps say. Where there are more steps than there should be, nobody can
+// say what is right, and weir.violations shows it.
 func (q *Queries) RunMiscounted(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runMiscounted, ids)
 	if err != nil {
@@ -320,6 +325,7 @@ from (
   group by s.run_id
 ) c
 where r.id = c.run_id and r.state in ('running', 'paused') and (r.steps_open <> c.steps_open or r.steps_failed <> c.steps_failed)
+  and c.steps_open <= r.steps_total and c.steps_failed <= r.steps_total
 `
 
 // Of runs that were locked by a statement before: who settles a step of one counts it into the row after this.
