@@ -363,6 +363,7 @@ func TestExecEndsWithItsAttempt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			claim := sh(t, c.script, nil)
+			claim.Grace = 5 * time.Second // the most time there is between KILL and the end of patience
 			if c.claim != nil {
 				c.claim(&claim)
 			}
