@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,9 @@ const (
 	databaseUpWithin = 2 * time.Minute // a first start may have to download binaries
 	databaseEnd      = 15 * time.Second
 )
+
+// silentEnd is how long replicas may take to end before somebody says why they do.
+const silentEnd = time.Second
 
 // Run implements the command.
 func (c *dev) Run(inv *invocation) error {
@@ -108,7 +112,10 @@ func (c *dev) startDatabase(inv *invocation, logger *slog.Logger) (*embedded.Ser
 	ctx, cancel := context.WithTimeout(inv.ctx, databaseUpWithin)
 	defer cancel()
 	server, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Logger: logger})
-	if err != nil {
+	switch {
+	case err != nil && inv.ctx.Err() != nil:
+		return nil, inv.ctx.Err() // whatever could not be done, it is for that
+	case err != nil:
 		return nil, fmt.Errorf("start the development database: %w", err)
 	}
 	return server, nil
@@ -134,6 +141,11 @@ func (c *dev) runOn(inv *invocation, config replica.Config) error {
 	config.Logger.Info("the database is migrated", "schema", migrated.Version, "applied", len(migrated.Changed))
 	config.Ready = func(listening net.Addr) { c.welcome(inv, config, listening) }
 	g, ctx := errgroup.WithContext(inv.ctx)
+	ended := make(chan struct{})
+	var told sync.WaitGroup
+	told.Go(func() { c.tellEnd(inv, ended) })
+	defer told.Wait()
+	defer close(ended)
 	for i := range c.Replicas {
 		one := config
 		one.Name = fmt.Sprintf("dev-%d", i+1)
@@ -162,6 +174,20 @@ func (c *dev) welcome(inv *invocation, config replica.Config, listening net.Addr
 	}
 	if u, err := url.Parse(config.Database.URL); err == nil {
 		fmt.Fprintf(inv.stdout, "       Ctrl-C ends it; the database (port %s) is kept for the next time\n", u.Port())
+	}
+}
+
+// tellEnd says why it does not end at once, unless it does.
+func (c *dev) tellEnd(inv *invocation, ended <-chan struct{}) {
+	select {
+	case <-inv.ctx.Done():
+	case <-ended:
+		return
+	}
+	select {
+	case <-time.After(silentEnd):
+		fmt.Fprintf(inv.stdout, "steps are running, and have %s to end; Ctrl-C again stops them\n", c.ShutdownGrace)
+	case <-ended:
 	}
 }
 

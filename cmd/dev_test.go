@@ -99,6 +99,36 @@ func TestDevOnADatabaseOfOnesOwn(t *testing.T) {
 	require.Equal(t, exitDone, c.wait(t), c.stderr)
 }
 
+// Whoever ends it while steps run is told why it stays, and how to end it at once.
+func TestDevTellsWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	c := start(t, "dev", "--database-url", dbtest.URL(t), "--listen", "127.0.0.1:0", "--shutdown-grace", "10m")
+	server := c.said(t, saidAPI)
+	id := submitted(t, server, endless)
+	require.Eventually(t, func() bool {
+		_, stdout, _ := runs(t, "logs", id, "loop", "--server", server)
+		return stdout != ""
+	}, patience, 10*time.Millisecond)
+	c.interrupt()
+	c.said(t, `(steps are running, and have 10m0s to end; Ctrl-C again stops them)`)
+	c.hurry()
+	require.Equal(t, exitDone, c.wait(t), c.stderr)
+}
+
+// Ctrl-C while the database is being made is no error.
+func TestDevInterruptedAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := devData(t)
+	c := start(t, "dev", "--data", dir, "--listen", "127.0.0.1:0")
+	require.Eventually(t, func() bool {
+		begun, err := filepath.Glob(filepath.Join(dir, "*", "PG_VERSION")) // initdb runs
+		return err == nil && len(begun) > 0
+	}, patience, time.Millisecond)
+	c.interrupt()
+	require.Equal(t, exitDone, c.wait(t), c.stderr)
+	require.NotContains(t, c.stderr.String(), "weir: ")
+}
+
 func TestDevRefuses(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")

@@ -51,9 +51,6 @@ type outcome struct {
 	code int
 }
 
-// ExitCode is the exit code.
-func (o *outcome) ExitCode() int { return o.code }
-
 // exitCode ends the command with a code when everything has been said already.
 type exitCode int
 
@@ -77,11 +74,12 @@ func report(stderr io.Writer, err error) int {
 	}
 	var unreadable *usageError
 	var refused *replica.ConfigError
-	var coded interface{ ExitCode() int }
+	var ended *outcome
+	var faulty *planError
 	switch {
-	case errors.As(err, &coded):
-		return coded.ExitCode()
-	case errors.As(err, &unreadable), errors.As(err, &refused):
+	case errors.As(err, &ended):
+		return ended.code
+	case errors.As(err, &unreadable), errors.As(err, &refused), errors.As(err, &faulty):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted

@@ -94,9 +94,6 @@ func (e *planError) Error() string {
 // Try is the command that helps.
 func (e *planError) Try() string { return "weir plan schema" }
 
-// ExitCode is the exit code.
-func (e *planError) ExitCode() int { return exitUsage }
-
 func (e *planError) lines() []string {
 	lines := make([]string, len(e.faults))
 	for i, fault := range e.faults {
