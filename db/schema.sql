@@ -120,13 +120,20 @@ begin
   new.cause := 'manual';
   if new.state in ('succeeded', 'failed', 'cancelled') then
     new.finished_at := coalesce(new.finished_at, clock_timestamp());
+    if exists (select from weir.steps s where s.run_id = new.id and not s.settled) then
+      raise exception using
+        errcode = 'check_violation', schema = 'weir', table = 'runs', constraint = 'run_is_final_only_when_all_its_steps_are',
+        message = 'a run cannot end while one of its steps is open',
+        detail = format('Run %s is %s, and steps of it are open or not yet counted.', new.id, old.state),
+        hint = 'Ask for its cancellation (weir cancel RUN, or set cancel_requested_at and cancel_requested_by): reconcile ends it with its last step.';
+    end if;
   end if;
   perform pg_notify('weir_dirty', '');
   return new;
 end
 $$;
 
-COMMENT ON FUNCTION weir.mark_run_moved_by_hand() IS 'Gives a run that somebody moves without saying who they are (no weir.actor) the cause manual, and finished_at when it ends. Wakes reconcile.';
+COMMENT ON FUNCTION weir.mark_run_moved_by_hand() IS 'Gives a run that somebody moves without saying who they are (no weir.actor) the cause manual, and finished_at when it ends. Refuses to end one with open steps, whatever its counts are made to say. Wakes reconcile.';
 
 CREATE FUNCTION weir.mark_step_moved_by_hand() RETURNS trigger
     LANGUAGE plpgsql
@@ -2238,6 +2245,10 @@ CREATE TRIGGER by_hand_is_manual BEFORE UPDATE OF state ON weir.steps FOR EACH R
 
 COMMENT ON TRIGGER by_hand_is_manual ON weir.steps IS 'Who changes a state in psql need not think of the rest: update weir.steps set state = ''cancelled'' where ... is enough, and the history says who it was.';
 
+CREATE TRIGGER run_counts_are_not_made_by_hand BEFORE UPDATE OF steps_total, steps_open, steps_failed ON weir.runs FOR EACH ROW WHEN (((((old.steps_total IS DISTINCT FROM new.steps_total) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text))) EXECUTE FUNCTION weir.refuse('the counts of a run are not made by hand', 'They follow from its steps, and decide when it ends and how. If they are wrong, wait a minute: the sweep puts them right.');
+
+COMMENT ON TRIGGER run_counts_are_not_made_by_hand ON weir.runs IS 'A run ends when its steps have, and as they have.';
+
 CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (new.state = old.state) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
 
 COMMENT ON TRIGGER run_final_keeps_everything ON weir.runs IS 'A run that has ended says for ever how it ended.';
@@ -2283,6 +2294,10 @@ COMMENT ON TRIGGER step_attempt_grows_by_one_on_the_way_to_running ON weir.steps
 CREATE TRIGGER step_claim_changes_only_on_the_way_to_running BEFORE UPDATE OF worker_id, claimed_at ON weir.steps FOR EACH ROW WHEN ((((new.worker_id IS DISTINCT FROM old.worker_id) OR (new.claimed_at IS DISTINCT FROM old.claimed_at)) AND (NOT ((new.state = 'running'::weir.step_state) AND (old.state <> 'running'::weir.step_state))))) EXECUTE FUNCTION weir.refuse('worker_id and claimed_at change only on the way to running', 'They say who claimed the step last, and when, and stay when the attempt ends. Leave them out of the SET list.');
 
 COMMENT ON TRIGGER step_claim_changes_only_on_the_way_to_running ON weir.steps IS 'Nobody takes over an attempt: who claimed it, and when, is known until the next claim.';
+
+CREATE TRIGGER step_counts_are_not_made_by_hand BEFORE UPDATE OF needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants ON weir.steps FOR EACH ROW WHEN (((old.state = new.state) AND ((((((old.needs_total IS DISTINCT FROM new.needs_total) OR (old.needs_open IS DISTINCT FROM new.needs_open)) OR (old.needs_failed IS DISTINCT FROM new.needs_failed)) OR (old.needs_allowed IS DISTINCT FROM new.needs_allowed)) OR (old.needs_neutral IS DISTINCT FROM new.needs_neutral)) OR (old.dependants IS DISTINCT FROM new.dependants)) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text))) EXECUTE FUNCTION weir.refuse('the counts of a step are not made by hand', 'They follow from its needs, and decide when it starts. If they are wrong, wait a minute: the sweep puts them right.');
+
+COMMENT ON TRIGGER step_counts_are_not_made_by_hand ON weir.steps IS 'A step starts when its needs have ended, and not when somebody has said so.';
 
 CREATE TRIGGER step_final_keeps_everything BEFORE UPDATE OF cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, timeout, grace, stall_after, report, queue, retry ON weir.steps FOR EACH ROW WHEN (((old.state >= 'succeeded'::weir.step_state) AND (new.state = old.state) AND ((((((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.failures IS DISTINCT FROM new.failures)) OR (old.has_output IS DISTINCT FROM new.has_output)) OR (old.allow_failure IS DISTINCT FROM new.allow_failure)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.run_if IS DISTINCT FROM new.run_if)) OR (old.max_attempts IS DISTINCT FROM new.max_attempts)) OR (old.last_outcome IS DISTINCT FROM new.last_outcome)) OR (old.run_after IS DISTINCT FROM new.run_after)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.grace IS DISTINCT FROM new.grace)) OR (old.stall_after IS DISTINCT FROM new.stall_after)) OR (old.report IS DISTINCT FROM new.report)) OR (old.queue IS DISTINCT FROM new.queue)) OR (old.retry IS DISTINCT FROM new.retry)))) EXECUTE FUNCTION weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, submit its plan again: that is a new run.');
 

@@ -25,6 +25,9 @@ func (e *Engine) repairRuns(ctx context.Context, ids []uuid.UUID) error {
 	}
 	var n int64
 	err = e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
+		if err := q.ActorSet(ctx, e.actor); err != nil {
+			return err
+		}
 		if _, err := q.RunLock(ctx, wrong); err != nil {
 			return err
 		}
@@ -87,6 +90,9 @@ func (e *Engine) decideNeeds(ctx context.Context, steps []node, recount bool) er
 				return err
 			}
 			if recount {
+				if err := q.ActorSet(ctx, e.actor); err != nil {
+					return err
+				}
 				if _, err := q.NeedsRecount(ctx, queries.NeedsRecountParams{Runs: keys.runs, Steps: keys.steps}); err != nil {
 					return err
 				}

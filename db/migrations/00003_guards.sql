@@ -81,13 +81,20 @@ begin
   new.cause := 'manual';
   if new.state in ('succeeded', 'failed', 'cancelled') then
     new.finished_at := coalesce(new.finished_at, clock_timestamp());
+    if exists (select from weir.steps s where s.run_id = new.id and not s.settled) then
+      raise exception using
+        errcode = 'check_violation', schema = 'weir', table = 'runs', constraint = 'run_is_final_only_when_all_its_steps_are',
+        message = 'a run cannot end while one of its steps is open',
+        detail = format('Run %s is %s, and steps of it are open or not yet counted.', new.id, old.state),
+        hint = 'Ask for its cancellation (weir cancel RUN, or set cancel_requested_at and cancel_requested_by): reconcile ends it with its last step.';
+    end if;
   end if;
   perform pg_notify('weir_dirty', '');
   return new;
 end
 $$;
 -- +goose StatementEnd
-comment on function weir.mark_run_moved_by_hand() is 'Gives a run that somebody moves without saying who they are (no weir.actor) the cause manual, and finished_at when it ends. Wakes reconcile.';
+comment on function weir.mark_run_moved_by_hand() is 'Gives a run that somebody moves without saying who they are (no weir.actor) the cause manual, and finished_at when it ends. Refuses to end one with open steps, whatever its counts are made to say. Wakes reconcile.';
 
 -- Triggers of one event fire in the order of their names: this one is the first.
 create trigger by_hand_is_manual before update of state on weir.steps for each row
@@ -134,6 +141,13 @@ create trigger step_settled_stays_settled before update of settled on weir.steps
   when (old.settled and not new.settled and new.state = old.state)
   execute function weir.refuse('a settled step stays settled', 'Its end has been counted into its dependants and its run; counting it twice would let them start too early.');
 comment on trigger step_settled_stays_settled on weir.steps is 'The end of a step is counted once.';
+create trigger step_counts_are_not_made_by_hand before update of needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants on weir.steps for each row
+  when (old.state = new.state
+    and (old.needs_total, old.needs_open, old.needs_failed, old.needs_allowed, old.needs_neutral, old.dependants)
+      is distinct from (new.needs_total, new.needs_open, new.needs_failed, new.needs_allowed, new.needs_neutral, new.dependants)
+    and coalesce(current_setting('weir.actor', true), '') = '')
+  execute function weir.refuse('the counts of a step are not made by hand', 'They follow from its needs, and decide when it starts. If they are wrong, wait a minute: the sweep puts them right.');
+comment on trigger step_counts_are_not_made_by_hand on weir.steps is 'A step starts when its needs have ended, and not when somebody has said so.';
 create trigger step_identity_never_changes before update of run_id, step, key, kind, runs_on, created_at, reused_from on weir.steps for each row
   when (row(old.run_id, old.step, old.key, old.kind, old.runs_on, old.created_at, old.reused_from) is distinct from row(new.run_id, new.step, new.key, new.kind, new.runs_on, new.created_at, new.reused_from))
   execute function weir.refuse('what a step is never changes: its run, ordinal, key, kind, runs_on, created_at and reused_from', 'Its history and its edges name it by these. Submit another plan instead.');
@@ -177,6 +191,11 @@ create trigger run_final_keeps_everything before update of cause, max_parallel, 
       is distinct from (new.cause, new.max_parallel, new.steps_total, new.steps_open, new.steps_failed, new.start_at, new.deadline_at, new.cancel_requested_at, new.cancel_requested_by, new.cancel_reason))
   execute function weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
 comment on trigger run_final_keeps_everything on weir.runs is 'A run that has ended says for ever how it ended.';
+create trigger run_counts_are_not_made_by_hand before update of steps_total, steps_open, steps_failed on weir.runs for each row
+  when ((old.steps_total, old.steps_open, old.steps_failed) is distinct from (new.steps_total, new.steps_open, new.steps_failed)
+    and coalesce(current_setting('weir.actor', true), '') = '')
+  execute function weir.refuse('the counts of a run are not made by hand', 'They follow from its steps, and decide when it ends and how. If they are wrong, wait a minute: the sweep puts them right.');
+comment on trigger run_counts_are_not_made_by_hand on weir.runs is 'A run ends when its steps have, and as they have.';
 create trigger run_identity_never_changes before update of id, name, on_failure, created_at, created_by, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels, description on weir.runs for each row
   when (row(old.id, old.name, old.on_failure, old.created_at, old.created_by, old.key, old.idempotency_scope, old.idempotency_key, old.idempotency_digest, old.rerun_of, old.labels, old.description)
     is distinct from row(new.id, new.name, new.on_failure, new.created_at, new.created_by, new.key, new.idempotency_scope, new.idempotency_key, new.idempotency_digest, new.rerun_of, new.labels, new.description))
@@ -206,6 +225,7 @@ drop trigger by_hand_is_manual on weir.runs;
 drop trigger run_transition_is_legal on weir.runs;
 drop trigger run_finished_at_stays_in_the_same_state on weir.runs;
 drop trigger run_final_keeps_everything on weir.runs;
+drop trigger run_counts_are_not_made_by_hand on weir.runs;
 drop trigger run_identity_never_changes on weir.runs;
 drop trigger run_is_born_running on weir.runs;
 drop trigger run_open_is_not_deleted on weir.runs;
@@ -217,6 +237,7 @@ drop trigger step_claim_changes_only_on_the_way_to_running on weir.steps;
 drop trigger step_times_stay_in_the_same_state on weir.steps;
 drop trigger step_final_keeps_everything on weir.steps;
 drop trigger step_settled_stays_settled on weir.steps;
+drop trigger step_counts_are_not_made_by_hand on weir.steps;
 drop trigger step_identity_never_changes on weir.steps;
 drop trigger step_is_born_pending_available_or_waiting on weir.steps;
 drop trigger step_is_born_unclaimed on weir.steps;

@@ -116,7 +116,7 @@ func TestGuards(t *testing.T) {
 	tried := map[string]int{
 		// lifecycle tries the whole matrix, and the others refuse nothing.
 		"step_transition_is_legal": 1, "run_transition_is_legal": 1, "by_hand_is_manual": 1, "transitions_are_recorded": 1,
-		"step_settled_stays_settled": 1, "transitions_are_append_only": 1,
+		"step_counts_are_not_made_by_hand": 1, "run_counts_are_not_made_by_hand": 1, "step_settled_stays_settled": 1, "transitions_are_append_only": 1,
 	}
 	const rows = "select coalesce(string_agg(s::text, ' '), '') || string_agg(distinct r::text, ' ') from weir.runs r left join weir.steps s on s.run_id = r.id where r.id = $1"
 	try := func(g guard, run uuid.UUID) {
@@ -141,6 +141,34 @@ func TestGuards(t *testing.T) {
 	names := one[[]string](t, pool, "select array_agg(distinct tgname::text) from pg_trigger where not tgisinternal")
 	slices.Sort(names)
 	require.Equal(t, slices.Sorted(maps.Keys(tried)), names, "every trigger is tried")
+}
+
+// Who does not say who they are makes no counts, and ends no run by them.
+func TestCountsAreNotMadeByHand(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Pool(t)
+	run := healthy(t, pool)
+	const isNow = "select string_agg(s::text, ' ' order by step) || string_agg(distinct r::text, ' ') from weir.runs r join weir.steps s on s.run_id = r.id where r.id = $1"
+	before := one[string](t, pool, isNow, run)
+	for _, g := range []guard{
+		{"", setRun("steps_open = 0"), "run_counts_are_not_made_by_hand"},
+		{"", setRun("steps_failed = 1"), "run_counts_are_not_made_by_hand"},
+		{"", setRun("steps_total = 5"), "run_counts_are_not_made_by_hand"},
+		{"", setRun("steps_open = 0, state = 'succeeded'"), "run_is_final_only_when_all_its_steps_are"},
+		{"", setRun("steps_open = 0, state = 'failed', finished_at = clock_timestamp()"), "run_is_final_only_when_all_its_steps_are"},
+		{"", setRun("steps_open = 0, state = 'cancelled', cancel_requested_at = now(), cancel_requested_by = 'me'"), "run_is_final_only_when_all_its_steps_are"},
+		{"", set("needs_open = 0") + " and step = 4", "step_counts_are_not_made_by_hand"},
+		{"", set("needs_failed = needs_failed + 1") + " and step = 4", "step_counts_are_not_made_by_hand"},
+		{"", set("dependants = 0") + " and step = 1", "step_counts_are_not_made_by_hand"},
+	} {
+		refusal := refused(t, write(t, pool, "", g.sql, run), g.constraint)
+		require.NotEmpty(t, refusal.Hint)
+		require.NotEmpty(t, refusal.Detail)
+		require.Equal(t, before, one[string](t, pool, isNow, run), g.sql)
+	}
+	require.NoError(t, write(t, pool, "reconcile:me", set("needs_open = 0")+" and step = 4", run))
+	require.NoError(t, write(t, pool, "reconcile:me", setRun("steps_open = 1"), run))
+	require.NoError(t, write(t, pool, "", set("state = 'available', needs_open = 0")+" and step = 4", run), "to let a step start is legal")
 }
 
 func TestSettledStaysSettled(t *testing.T) {
