@@ -2217,9 +2217,9 @@ CREATE INDEX runs_newest ON weir.runs USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX weir.runs_newest IS 'Lists runs, newest first, page by page.';
 
-CREATE INDEX steps_retrying ON weir.steps USING btree (run_after) WHERE (state = 'retrying'::weir.step_state);
+CREATE INDEX steps_retrying ON weir.steps USING btree (run_after) WHERE ((state = 'retrying'::weir.step_state) AND (river_job_id IS NULL));
 
-COMMENT ON INDEX weir.steps_retrying IS 'What is due to be tried again.';
+COMMENT ON INDEX weir.steps_retrying IS 'What is to be tried again and is not dispatched: a backlog of what is costs nothing.';
 
 CREATE INDEX steps_running ON weir.steps USING btree (worker_id, deadline_at) WHERE (state = 'running'::weir.step_state);
 

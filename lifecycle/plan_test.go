@@ -42,3 +42,19 @@ func (g *garden) explain(sql string) string {
 	require.NoError(g.t, rows.Err())
 	return plan.String()
 }
+
+// A long queue of steps that are to be tried again and wait for a worker is not read each time that something is due.
+func TestDueStepsAmongManyThatAreDispatched(t *testing.T) {
+	t.Parallel()
+	g := newGarden(t)
+	g.sql("insert into weir.runs (id, name, steps_total, steps_open) select gen_random_uuid(), 'failing', 1, 1 from generate_series(1, 2000)")
+	g.sql("insert into weir.steps (run_id, step, key, kind, state, river_job_id) select id, 1, 'a', 'noop', 'available', 7 from weir.runs")
+	g.sql("update weir.steps set state = 'running', attempt = 1, worker_id = run_id, claimed_at = now()")
+	g.sql("update weir.steps set state = 'retrying', run_after = now()")
+	_, err := g.pool.Exec(t.Context(), "vacuum analyze weir.steps")
+	require.NoError(t, err)
+	plan := g.explain(`select s.run_id, s.step from weir.steps s
+		where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null order by s.run_after limit 300`)
+	require.Contains(t, plan, "using steps_retrying ")
+	require.NotContains(t, plan, "river_job_id", "the index has no others")
+}

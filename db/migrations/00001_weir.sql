@@ -299,10 +299,10 @@ comment on constraint step_cancel_request_is_whole on weir.steps is 'A request t
 comment on constraint step_retry_is_an_object on weir.steps is 'A retry policy is an object or null.';
 create index steps_running on weir.steps (worker_id, deadline_at) where state = 'running';
 comment on index weir.steps_running is 'What a worker holds: for heartbeats, leases and deadlines.';
-create index steps_retrying on weir.steps (run_after) where state = 'retrying';
+create index steps_retrying on weir.steps (run_after) where state = 'retrying' and river_job_id is null;
 create index runs_cancelling on weir.runs (id) where cancel_requested_at is not null and finished_at is null;
 comment on index weir.runs_cancelling is 'Runs whose cancellation goes on: looked at every second.';
-comment on index weir.steps_retrying is 'What is due to be tried again.';
+comment on index weir.steps_retrying is 'What is to be tried again and is not dispatched: a backlog of what is costs nothing.';
 
 create table weir.needs (
   run_id uuid not null,
