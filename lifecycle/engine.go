@@ -68,9 +68,9 @@ func New(c Config) *Engine {
 		Reader: NewReader(c.Pool), cfg: c, pool: c.Pool, q: queries.New(c.Pool), logger: c.Logger, observer: c.Observer,
 		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,
 	}
-	e.submits = newGroup(submitMost, 2, e.submitFlush)
+	e.submits = newGroup(submitMost, 2, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
 	e.starts = newGroup(startMost, 2, e.startFlush)
-	e.finishes = newGroup(finishMost, 2, e.finishFlush)
+	e.finishes = newGroup(finishMost, 2, e.finishFlush).sized(sizeOfReport, finishLarge, 0)
 	return e
 }
 

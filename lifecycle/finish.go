@@ -12,7 +12,18 @@ import (
 	"github.com/weirqueue/weir/db/queries"
 )
 
-const finishMost = 500 // reports of a flush
+// Bounds of a flush of reports.
+const (
+	finishMost  = 500     // reports
+	finishLarge = 8 << 20 // bytes of their outputs together
+)
+
+func sizeOfReport(r Report) int {
+	if r.Error != nil {
+		return len(r.Output) + len(r.Error.Detail)
+	}
+	return len(r.Output)
+}
 
 // StepFinish records how an attempt ended. It is a conditional write on the current row: the attempt has to be the
 // step's, running, and the worker's. Anything else is an answer that changes nothing; the report is then kept as

@@ -12,8 +12,8 @@ import (
 
 // Bounds of a flush.
 const (
-	flushTimeout = 10 * time.Second
-	flushTries   = 4 // of a flush that meets errors which pass by themselves
+	flushTimeout = 10 * time.Second // and more for large items
+	flushTries   = 4                // of a flush that meets errors which pass by themselves
 	flushBackoff = 20 * time.Millisecond
 )
 
@@ -28,6 +28,10 @@ type group[T, R any] struct {
 	flush func(ctx context.Context, items []T) ([]answer[R], error)
 	most  int // items of a flush
 	lanes int // flushes in flight
+
+	size   func(T) int   // of an item; nil: they are all alike
+	large  int           // size of all items of a flush, unless there is only one
+	within time.Duration // more that a flush may take for each unit of size
 
 	mu      sync.Mutex
 	waiting []*call[T, R]
@@ -50,6 +54,12 @@ type call[T, R any] struct {
 
 func newGroup[T, R any](most, lanes int, flush func(context.Context, []T) ([]answer[R], error)) *group[T, R] {
 	return &group[T, R]{flush: flush, most: most, lanes: lanes}
+}
+
+// sized bounds what flushes hold by the size of their items, and gives large ones more time.
+func (g *group[T, R]) sized(size func(T) int, large int, within time.Duration) *group[T, R] {
+	g.size, g.large, g.within = size, large, within
+	return g
 }
 
 // do adds an item to the next flush and waits for its answer. When ctx ends before, what becomes of the item is
@@ -79,7 +89,7 @@ func (g *group[T, R]) do(ctx context.Context, item T) (R, error) {
 func (g *group[T, R]) run(ctx context.Context) {
 	for {
 		g.mu.Lock()
-		n := min(len(g.waiting), g.most)
+		n := g.next()
 		if n == 0 {
 			g.busy--
 			g.mu.Unlock()
@@ -90,6 +100,20 @@ func (g *group[T, R]) run(ctx context.Context) {
 		g.mu.Unlock()
 		g.commit(ctx, batch)
 	}
+}
+
+// next is how many of those that wait go into the next flush. The caller holds mu.
+func (g *group[T, R]) next() int {
+	most := min(len(g.waiting), g.most)
+	if g.size == nil {
+		return most
+	}
+	for n, total := 0, 0; n < most; n++ {
+		if total += g.size(g.waiting[n].item); n > 0 && total > g.large {
+			return n
+		}
+	}
+	return most
 }
 
 // commit flushes a batch and answers every call in it.
@@ -145,7 +169,13 @@ func (g *group[T, R]) try(ctx context.Context, items []T) ([]answer[R], error) {
 }
 
 func (g *group[T, R]) flushOnce(ctx context.Context, items []T) (answers []answer[R], err error) {
-	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	within := flushTimeout
+	if g.within > 0 {
+		for _, item := range items {
+			within += time.Duration(g.size(item)) * g.within
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {

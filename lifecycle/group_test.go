@@ -2,12 +2,16 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/db"
+	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
 // flushes is a group that notes what it was given, and answers each item with itself.
@@ -109,4 +113,40 @@ func TestGroupOutlivesAPanic(t *testing.T) {
 	require.NoError(t, calls[0].answer.err)
 	require.Equal(t, 3, calls[2].answer.value)
 	require.ErrorContains(t, calls[1].answer.err, "two")
+}
+
+// Large items go alone and have more time; small ones wait for no more of them than one.
+func TestGroupBySize(t *testing.T) {
+	t.Parallel()
+	f := newFlushes(1, func([]int) error { return nil })
+	var left []time.Duration
+	flush := f.flush
+	f.flush = func(ctx context.Context, items []int) ([]answer[int], error) {
+		deadline, ok := ctx.Deadline()
+		require.True(t, ok)
+		left = append(left, time.Until(deadline))
+		return flush(ctx, items)
+	}
+	f.sized(func(item int) int { return item }, 10, time.Hour)
+	calls := f.calls(1, 2, 40, 3, 4, 5, 6)
+	f.waiting, f.busy = slices.Clone(calls), 1
+	f.run(t.Context())
+	for _, c := range calls {
+		require.Equal(t, c.item, c.answer.value)
+	}
+	require.Equal(t, [][]int{{1, 2}, {40}, {3, 4}, {5}, {6}}, f.given)
+	require.Greater(t, left[1], 40*time.Hour)
+	require.Less(t, left[4], 7*time.Hour)
+}
+
+// The largest plan that there may be has all the time that a statement may take, and a database that takes longer is a
+// reason to ask again.
+func TestLargestPlanHasTime(t *testing.T) {
+	t.Parallel()
+	p := &plan.Plan{Steps: make([]plan.Step, 100_000)}
+	for i := range p.Steps {
+		p.Steps[i].NeedOrdinals = make([]int, 10)
+	}
+	require.Greater(t, flushTimeout+submitWithin*time.Duration(sizeOfSubmission(Submission{Plan: p})), db.DefaultStatementTimeout)
+	require.True(t, IsRetryable(mapError(fmt.Errorf("timeout: %w", context.DeadlineExceeded))))
 }

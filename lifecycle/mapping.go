@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 
 	"github.com/weirqueue/weir/db"
@@ -14,6 +15,8 @@ func mapError(err error) error {
 		return err
 	case db.IsLockTimeout(err):
 		return &Error{Code: CodeOverloaded, Message: "somebody else holds what this needs; try again", Retryable: true, Err: err}
+	case errors.Is(err, context.DeadlineExceeded) && !db.IsTransient(err):
+		return &Error{Code: CodeTimedOut, Message: "the database took too long; try again", Retryable: true, Err: err}
 	case db.IsTransient(err), db.OutcomeUnknown(err):
 		return &Error{Code: CodeDatabaseUnavailable, Message: "the database did not answer; try again", Retryable: true, Err: err}
 	}

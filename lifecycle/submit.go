@@ -14,7 +14,24 @@ import (
 	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
-const submitMost = 1000 // runs of a flush
+// Bounds of a flush of submissions.
+const (
+	submitMost   = 1000                  // runs
+	submitLarge  = 50_000                // their size together
+	submitWithin = 25 * time.Microsecond // for each unit of size: the largest plan has half a minute more
+	bytesOfARow  = 200                   // as much work as a row
+)
+
+// sizeOfSubmission is how much there is to store, in rows.
+func sizeOfSubmission(s Submission) int {
+	size := 1 + len(s.Plan.Steps)
+	bytes := len(s.Plan.Input)
+	for i := range s.Plan.Steps {
+		size += len(s.Plan.Steps[i].NeedOrdinals)
+		bytes += len(s.Plan.Steps[i].With)
+	}
+	return size + bytes/bytesOfARow
+}
 
 // Submission is a plan to be run.
 type Submission struct {
