@@ -32,7 +32,7 @@ steps:
 func TestW3DatabaseDownLongerThanTheLease(t *testing.T) {
 	t.Parallel()
 	server := cluster.NewServer(t)
-	c := cluster.New(t, cluster.Config{URL: server.URL, Flags: []string{"--lease", "2s", "--heartbeat", "500ms", "--queue", "exec=2"}})
+	c := cluster.New(t, cluster.Config{URL: server.URL, Flags: []string{"--lease", "4s", "--heartbeat", "1s", "--queue", "exec=2"}})
 	replicas := []*cluster.Replica{c.Serve(), c.Serve()}
 	run := c.Submit(replicas[0], outagePlan(c))
 	for _, key := range []string{"a", "b", "c", "d"} {
@@ -40,7 +40,7 @@ func TestW3DatabaseDownLongerThanTheLease(t *testing.T) {
 	}
 	server.Stop()
 	c.Touch("down")
-	c.Pass(5 * time.Second)
+	c.Pass(9 * time.Second)
 	for _, key := range []string{"c", "d"} {
 		require.True(t, c.Noted(cluster.Entry{What: "end", Step: key}), "it ended while the database was down")
 	}
@@ -52,7 +52,7 @@ func TestW3DatabaseDownLongerThanTheLease(t *testing.T) {
 		})
 	}
 	c.Until("somebody may be declared lost", func() bool {
-		return cluster.Value[bool](c, `select steady_since < clock_timestamp() - interval '4 seconds' from weir.pulse`)
+		return cluster.Value[bool](c, `select steady_since < clock_timestamp() - interval '6 seconds' from weir.pulse`)
 	})
 	c.Touch("go")
 	require.Equal(t, lifecycle.RunSucceeded, c.RunEnds(run))

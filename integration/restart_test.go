@@ -31,13 +31,15 @@ steps:
   - {key: hold4, kind: exec, with: *hold, retry: *lost}
   - {key: queued1, kind: exec, priority: 4, with: &short %s}
   - {key: queued2, kind: exec, priority: 4, with: *short}
-  - {key: soon, kind: exec, queue: slow, with: &fail %s, retry: {max_attempts: 2, backoff: constant, initial: 15s, jitter: 0}}
-  - {key: later, kind: exec, queue: slow, with: *fail, retry: {max_attempts: 3, backoff: constant, initial: 1h}}
+  - {key: gate, kind: exec, queue: slow, with: %s}
+  - {key: soon, kind: exec, queue: slow, needs: [gate], with: &fail %s, retry: {max_attempts: 2, backoff: constant, initial: 15s, jitter: 0}}
+  - {key: later, kind: exec, queue: slow, needs: [gate], with: *fail, retry: {max_attempts: 3, backoff: constant, initial: 1h}}
   - {key: needs, kind: noop, needs: [queued1, queued2]}
-`, c.Work("until", "go"), c.Work("for", "0.05"), c.Work("fail", "7")))
-	for _, key := range []string{"once", "again", "hold1", "hold2", "hold3", "hold4"} {
+`, c.Work("until", "go"), c.Work("for", "0.05"), c.Work("until", "gate"), c.Work("fail", "7")))
+	for _, key := range []string{"once", "again", "gate", "hold1", "hold2", "hold3", "hold4"} {
 		c.Until(key+" has started", func() bool { return c.Noted(cluster.Entry{What: "start", Step: key}) })
 	}
+	c.Touch("gate") // only now, so that nothing is due before everything is killed
 	for _, key := range []string{"soon", "later"} {
 		c.StepBecomes(run, key, lifecycle.StepRetrying)
 	}
