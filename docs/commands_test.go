@@ -161,7 +161,7 @@ func (s *session) begin() {
 			s.env = append(s.env, kv)
 		}
 	}
-	s.env = append(s.env, "PATH="+s.bin+":"+os.Getenv("PATH"), "PAGER=", "WEIR_DATABASE_URL="+s.cluster.URL)
+	s.env = append(s.env, "PATH="+s.bin+":"+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "WEIR_DATABASE_URL="+s.cluster.URL)
 }
 
 var goRun = regexp.MustCompile(`go run \./(\S+)`)
@@ -245,7 +245,8 @@ func (s *session) exchange(b block, e exchange) string {
 	for {
 		got, there := s.say(e)
 		if !there {
-			s.t.Logf("%s: there is no psql on this machine", b)
+			s.t.Logf("%s: there is no psql on this machine: what it answers is not compared", b)
+			_, _ = s.cluster.Pool.Exec(s.t.Context(), e.command) // the page goes on from what it changes
 			return e.want
 		}
 		if alike(got) == want {

@@ -101,6 +101,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(ms|µs|m|s))+\b`), "TOOK"},
 	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "SERVER"},
 	{regexp.MustCompile(` --server SERVER`), ""},
+	{regexp.MustCompile(`\(\) line \d+ at`), "() line N at"},
 	{regexp.MustCompile(`-{2,}`), "--"},
 	{regexp.MustCompile(`[ \t]+`), " "},
 	{regexp.MustCompile(` ?\n`), "\n"},

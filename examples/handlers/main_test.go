@@ -31,13 +31,13 @@ func TestMain(m *testing.M) {
 	os.Exit(cluster.Main(m))
 }
 
-// shop is a cluster of replicas that have the shop's handlers. They never poll: what starts was told of.
-func shop(t *testing.T) *cluster.Cluster {
+// shop is a cluster with a replica that has the shop's handlers.
+func shop(t *testing.T, flags ...string) *cluster.Cluster {
 	t.Helper()
 	binary, err := os.Executable()
 	require.NoError(t, err)
 	c := cluster.New(t, cluster.Config{Binary: binary, Env: []string{envProgram + "=1"}})
-	c.Serve("--poll-interval", "0")
+	c.Serve(flags...)
 	require.NoError(t, createTable(t.Context(), c.Pool))
 	return c
 }
@@ -51,7 +51,7 @@ select o.output from weir.steps s join weir.outputs o using (run_id, step, attem
 // An order and its run exist together or not at all, and the run starts when they do.
 func TestOrderAndRunAreOneTransaction(t *testing.T) {
 	t.Parallel()
-	c := shop(t)
+	c := shop(t, "--poll-interval", "0") // what starts was told of
 
 	changedMind := errors.New("the customer has changed their mind")
 	err := pgx.BeginFunc(t.Context(), c.Pool, func(tx pgx.Tx) error {
