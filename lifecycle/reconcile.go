@@ -50,8 +50,11 @@ func (e *Engine) reconcile(ctx context.Context) error {
 // pass is seen by the next one; a pass that fails is made again.
 func (e *Engine) serveAll(ctx context.Context) {
 	waits, failures := 0, 0
+	var held []int16 // shards whose hints are passed over once, lest they hide those of the others
 	for ctx.Err() == nil {
-		took, left, err := e.passOnce(ctx)
+		took, left, err := e.passBut(ctx, held)
+		passedOver := held != nil
+		held = nil
 		switch {
 		case err != nil && ctx.Err() == nil:
 			failures++
@@ -61,11 +64,13 @@ func (e *Engine) serveAll(ctx context.Context) {
 		case err != nil:
 		case took > 0:
 			waits, failures = 0, 0
-		case left == 0:
-			return
-		default: // others hold the shards; what they leave behind is ours
+		case passedOver: // there is nothing of other shards either
 			waits++
 			pause(ctx, min(lockPatience*time.Duration(waits), lockPatienceX)/2+rand.N(lockPatience))
+		case len(left) == 0:
+			return
+		default: // others hold the shards; what they leave behind is ours
+			held = shardsHeld(left)
 		}
 	}
 }
@@ -73,10 +78,16 @@ func (e *Engine) serveAll(ctx context.Context) {
 // passOnce serves the oldest hints of the shards that nobody else holds. It answers how many it served and how many it
 // saw and had to leave.
 func (e *Engine) passOnce(ctx context.Context) (served, left int, err error) {
+	served, rest, err := e.passBut(ctx, nil)
+	return served, len(rest), err
+}
+
+// passBut does the same without the hints of some shards. When it serves none, left is what it had to leave.
+func (e *Engine) passBut(ctx context.Context, held []int16) (served int, left []hint, err error) {
 	e.pauses.at(pauseBeforeTake)
-	rows, err := e.q.DirtyTake(ctx, takeMost)
+	rows, err := e.q.DirtyTake(ctx, queries.DirtyTakeParams{Held: orNone(held), Most: takeMost})
 	if err != nil || len(rows) == 0 {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	hints := make([]hint, len(rows))
 	for i, row := range rows {
@@ -87,7 +98,24 @@ func (e *Engine) passOnce(ctx context.Context) (served, left int, err error) {
 	}
 	e.pauses.at(pauseBeforeLock)
 	served, err = e.serve(ctx, hints)
-	return served, len(hints) - served, err
+	return served, hints[:len(hints)-served], err
+}
+
+// shardsHeld lists the shards of hints that could not be served.
+func shardsHeld(hints []hint) []int16 {
+	var out []int16
+	for _, shard := range shardsOf(runsOf(hints)) {
+		out = append(out, int16(shard))
+	}
+	return out
+}
+
+// orNone is the list, as SQL takes it.
+func orNone(list []int16) []int16 {
+	if list == nil {
+		return []int16{}
+	}
+	return list
 }
 
 // serve applies the rules to hints in one transaction, as far as their shards can be locked. If that fails because of

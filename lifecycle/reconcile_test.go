@@ -235,3 +235,33 @@ func TestChangeByHandIsServed(t *testing.T) {
 	require.Eventually(t, func() bool { return b.runState(run) == RunFailed }, 30*time.Second, time.Millisecond)
 	require.Contains(t, scan[string](b, `select actor from weir.transitions where run_id = $1 and to_state = 'failed' and step = 1`, run), "db:")
 }
+
+// A shard that is held for long, by a process that was frozen in the middle of a transaction, hides no other's hints.
+func TestShardThatIsHeldHidesNoOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *Config) { c.PollInterval = -1 })
+	free, behind := uuid.New(), uuid.New()
+	free[15], behind[15] = 1, 2
+	for _, id := range []uuid.UUID{free, behind} {
+		_, err := b.Submit(t.Context(), Submission{Plan: planOf(step("a")), ID: id, Actor: "local"})
+		require.NoError(t, err)
+	}
+	tx, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // it only holds a lock
+	_, err = tx.Exec(t.Context(), `select pg_advisory_xact_lock(2003134834, 2)`)
+	require.NoError(t, err)
+	b.exec(`insert into weir.dirty (shard, run_id, step) select 2, $1, 1 from generate_series(1, 301)`, behind)
+	require.NoError(t, b.RunCancel(t.Context(), free, CancelRequest{Actor: "local"}))
+	b.exec(`with b as (select set_config('weir.actor', 'local', true))
+		update weir.steps set state = 'running', attempt = 1, worker_id = run_id, claimed_at = now() from b where run_id = $1`, behind)
+	b.exec(`with b as (select set_config('weir.actor', 'local', true))
+		update weir.steps set state = 'retrying', run_after = now() - interval '1 hour', river_job_id = null from b where run_id = $1`, behind)
+	b.run()
+	b.nudge()
+	require.Eventually(t, func() bool { return b.runState(free) == RunCancelled }, 30*time.Second, time.Millisecond)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Eventually(t, func() bool {
+		return scan[bool](b, `select not exists (select from weir.dirty) and river_job_id is not null from weir.steps where run_id = $1`, behind)
+	}, 30*time.Second, time.Millisecond)
+}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/weirqueue/weir/db/queries"
 )
 
 // dueAgain is how soon what is due and could not be dispatched is looked at again.
@@ -98,8 +100,9 @@ func (e *Engine) tick(ctx context.Context, what string, do func(context.Context)
 
 // dueOnce dispatches every step whose time to be tried again has come.
 func (e *Engine) dueOnce(ctx context.Context) error {
+	var held []int16
 	for {
-		rows, err := e.q.RetryDue(ctx, takeMost)
+		rows, err := e.q.RetryDue(ctx, queries.RetryDueParams{Held: orNone(held), Most: takeMost})
 		if err != nil {
 			return err
 		}
@@ -113,9 +116,15 @@ func (e *Engine) dueOnce(ctx context.Context) error {
 				return err
 			}
 		}
-		if len(rows) < takeMost || served == 0 {
-			break
+		switch {
+		case len(rows) < takeMost:
+		case served > 0:
+			continue
+		case held == nil: // others hold these shards: there may be more behind them
+			held = shardsHeld(hints)
+			continue
 		}
+		break
 	}
 	ms, err := e.q.RetryNext(ctx)
 	if err != nil {

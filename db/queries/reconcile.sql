@@ -1,8 +1,9 @@
 -- name: DirtyTake :many
--- The oldest hints, except of runs that are set aside. Nothing is locked.
+-- The oldest hints, except of runs that are set aside and of shards that somebody else was found to hold. Nothing is
+-- locked.
 select d.id, d.shard, d.run_id, d.step
 from weir.dirty d
-where not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
+where d.shard <> all(@held::smallint[]) and not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
 order by d.id
 limit @most;
 
@@ -28,7 +29,7 @@ select s.run_id, s.step
 from weir.steps s
 join weir.runs r on r.id = s.run_id
 where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
-  and r.state::text = 'running' and r.cancel_requested_at is null
+  and r.state::text = 'running' and r.cancel_requested_at is null and weir.shard_of(s.run_id) <> all(@held::smallint[])
   and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
 order by s.run_after
 limit @most;

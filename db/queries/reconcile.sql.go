@@ -52,10 +52,15 @@ func (q *Queries) DirtyDelete(ctx context.Context, ids []int64) error {
 const dirtyTake = `-- name: DirtyTake :many
 select d.id, d.shard, d.run_id, d.step
 from weir.dirty d
-where not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
+where d.shard <> all($1::smallint[]) and not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
 order by d.id
-limit $1
+limit $2
 `
+
+type DirtyTakeParams struct {
+	Held []int16
+	Most int32
+}
 
 type DirtyTakeRow struct {
 	ID    int64
@@ -64,9 +69,10 @@ type DirtyTakeRow struct {
 	Step  *int32
 }
 
-// The oldest hints, except of runs that are set aside. Nothing is locked.
-func (q *Queries) DirtyTake(ctx context.Context, most int32) ([]DirtyTakeRow, error) {
-	rows, err := q.db.Query(ctx, dirtyTake, most)
+// The oldest hints, except of runs that are set aside and of shards that somebody else was found to hold. Nothing is
+// locked.
+func (q *Queries) DirtyTake(ctx context.Context, arg DirtyTakeParams) ([]DirtyTakeRow, error) {
+	rows, err := q.db.Query(ctx, dirtyTake, arg.Held, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +163,16 @@ select s.run_id, s.step
 from weir.steps s
 join weir.runs r on r.id = s.run_id
 where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
-  and r.state::text = 'running' and r.cancel_requested_at is null
+  and r.state::text = 'running' and r.cancel_requested_at is null and weir.shard_of(s.run_id) <> all($1::smallint[])
   and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
 order by s.run_after
-limit $1
+limit $2
 `
+
+type RetryDueParams struct {
+	Held []int16
+	Most int32
+}
 
 type RetryDueRow struct {
 	RunID uuid.UUID
@@ -169,8 +180,8 @@ type RetryDueRow struct {
 }
 
 // Steps that are due to be tried again, may start and are not dispatched.
-func (q *Queries) RetryDue(ctx context.Context, most int32) ([]RetryDueRow, error) {
-	rows, err := q.db.Query(ctx, retryDue, most)
+func (q *Queries) RetryDue(ctx context.Context, arg RetryDueParams) ([]RetryDueRow, error) {
+	rows, err := q.db.Query(ctx, retryDue, arg.Held, arg.Most)
 	if err != nil {
 		return nil, err
 	}
