@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,9 @@ const (
 	EnvReplica = "CLUSTER_REPLICA" // the process's name
 	EnvLedger  = "CLUSTER_LEDGER"  // the directory of the ledger
 )
+
+// tempDir is where processes make temporary files: what a killed one leaves behind goes with the cluster.
+const tempDir = "tmp"
 
 // Bounds of patience. They are generous: what a test waits for comes soon, or never.
 const (
@@ -75,6 +79,9 @@ func New(t testing.TB, config Config) *Cluster {
 	dir, err := os.MkdirTemp("", c.Mark+"-") //nolint:usetesting // kept when the test has failed
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
+	}
+	if err == nil {
+		err = errors.Join(os.Mkdir(filepath.Join(dir, tempDir), 0o777), os.Chmod(filepath.Join(dir, tempDir), 0o777|os.ModeSticky))
 	}
 	if err != nil {
 		t.Fatalf("make the cluster's directory: %v", err)

@@ -49,7 +49,7 @@ func (c *Cluster) start(s spec) *Process {
 	}
 	p.cmd = &exec.Cmd{
 		Path: s.binary, Args: append([]string{"weir-" + p.Mark}, s.args...), Dir: s.dir, Stdout: stdout, Stderr: stderr,
-		Env:         append(append(environment(), EnvMark+"="+p.Mark, EnvReplica+"="+name, EnvLedger+"="+c.Dir), s.env...),
+		Env:         append(append(environment(), EnvMark+"="+p.Mark, EnvReplica+"="+name, EnvLedger+"="+c.Dir, "TMPDIR="+filepath.Join(c.Dir, tempDir)), s.env...),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: s.as},
 	}
 	started := make(chan error, 1)
