@@ -119,7 +119,7 @@ func (x *execKind) run(ctx context.Context, in execInput) (output, error) {
 		return output{}, err
 	}
 	stdout, stderr := newLineWriter(a.exec, "stdout"), newLineWriter(a.exec, "stderr")
-	spec.Stdout, spec.Stderr = out.tee(stdout), stderr
+	spec.Stdout, spec.Stderr, spec.Scratch = out.tee(stdout), stderr, scratch
 	res, err := execute(ctx, a.exec, spec)
 	if err != nil {
 		return output{}, err

@@ -3,10 +3,12 @@ package process
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,7 +39,9 @@ type guard struct {
 	main    chan unix.WaitStatus
 	stopped bool
 	killed  bool
-	over    bool // the command itself has ended, and its number may be another's by now
+	scratch string      // removed in the end if the replica is gone
+	orphan  atomic.Bool // it is
+	over    bool        // the command itself has ended, and its number may be another's by now
 }
 
 func guardMain() error {
@@ -70,6 +74,7 @@ func guardMain() error {
 
 func (g *guard) run(o order) error {
 	adopt()
+	g.scratch = string(o.Scratch)
 	if code, err := g.start(o); err != nil {
 		return writeLine(g.result, notice{NotStarted: err.Error(), ExitCode: code})
 	}
@@ -120,6 +125,7 @@ func (g *guard) listen(grace time.Duration) {
 	for {
 		line, err := g.control.ReadString('\n')
 		if err != nil {
+			g.orphan.Store(true)
 			g.words <- grace
 			return
 		}
@@ -169,9 +175,19 @@ func (g *guard) watch() error {
 				g.awaitRest(killAt)
 			}
 			g.end()
-			return writeLine(g.result, g.exited(status))
+			return g.tell(status)
 		}
 	}
+}
+
+// tell says how the command ended. If nobody is there to hear it, nobody else clears up.
+func (g *guard) tell(status unix.WaitStatus) error {
+	orphan := g.orphan.Load() // before the replica knows: after that it clears up, and lets go of the pipe
+	err := writeLine(g.result, g.exited(status))
+	if g.scratch != "" && (orphan || err != nil) {
+		return errors.Join(err, os.RemoveAll(g.scratch))
+	}
+	return err
 }
 
 func (g *guard) exited(status unix.WaitStatus) notice {

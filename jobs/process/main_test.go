@@ -16,6 +16,7 @@ func TestMain(m *testing.M) {
 	if script := os.Getenv("TEST_REPLICA_SCRIPT"); script != "" {
 		p, err := Start(Spec{
 			Command: []string{"sh", "-c", script}, Env: os.Environ(), Root: "/", Stdout: os.Stdout, Stderr: os.Stderr,
+			Scratch: os.Getenv("TEST_REPLICA_SCRATCH"),
 		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -24,7 +24,8 @@ type order struct {
 	Env     [][]byte      `json:"env"`
 	Root    []byte        `json:"root"`
 	Dir     []byte        `json:"dir"`
-	Grace   time.Duration `json:"grace"` // when the pipe ends
+	Grace   time.Duration `json:"grace"`   // when the pipe ends
+	Scratch []byte        `json:"scratch"` // removed in the end, when the pipe ended
 }
 
 func toBytes(list []string) [][]byte {

@@ -88,7 +88,7 @@ func (p *Process) order(spec Spec) error {
 	_ = p.control.SetWriteDeadline(time.Now().Add(orderWithin))
 	return writeLine(p.control, order{
 		Command: toBytes(spec.Command), Env: toBytes(spec.Env), Root: []byte(spec.Root), Dir: []byte(spec.Dir),
-		Grace: min(spec.Grace, OrphanGrace),
+		Grace: min(spec.Grace, OrphanGrace), Scratch: []byte(spec.Scratch),
 	})
 }
 

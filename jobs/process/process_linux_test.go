@@ -86,3 +86,29 @@ func TestCommandInheritsNoDescriptors(t *testing.T) {
 	require.Zero(t, p.Wait().ExitCode)
 	require.Equal(t, []string{"0", "1", "2", "3"}, strings.Fields(out.String()), "3 is ls's own")
 }
+
+// What a replica cannot clear up any more, the guard does; and only then.
+func TestScratchOfADeadReplicaIsRemoved(t *testing.T) {
+	t.Parallel()
+	scratch := t.TempDir() + "/scratch"
+	require.NoError(t, os.Mkdir(scratch, 0o700))
+	out := newWritten()
+	replica := exec.Command(os.Args[0])
+	replica.Env = append(os.Environ(), "TEST_REPLICA_SCRIPT=echo $$; exec sleep 1000", "TEST_REPLICA_SCRATCH="+scratch)
+	replica.Stdout, replica.Stderr = out, os.Stderr
+	require.NoError(t, replica.Start())
+	pid := out.pid(t, 1)
+	require.NoError(t, replica.Process.Kill())
+	_ = replica.Wait()
+	requireGone(t, pid)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(scratch)
+		return os.IsNotExist(err)
+	}, 30*time.Second, time.Millisecond)
+
+	kept := t.TempDir()
+	p, err := Start(Spec{Command: []string{"true"}, Env: os.Environ(), Root: "/", Scratch: kept})
+	require.NoError(t, err)
+	require.Zero(t, p.Wait().ExitCode)
+	require.DirExists(t, kept)
+}

@@ -25,6 +25,7 @@ type Spec struct {
 	Stdout  io.Writer // gets what the command writes, from one goroutine; nil: discarded
 	Stderr  io.Writer
 	Grace   time.Duration // TERM to KILL when the replica vanishes, at most OrphanGrace
+	Scratch string        // a directory that the guard removes when the replica vanishes; "" = none
 }
 
 // Result is how a command ended.
