@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	takeMost      = 300 // hints of a pass
-	lockPatience  = 2 * time.Millisecond
-	lockPatienceX = 50 * time.Millisecond // at the most
-	passBackoff   = 10 * time.Millisecond
-	passBackoffX  = time.Second
+	takeMost        = 300 // hints of a pass
+	lockPatience    = 2 * time.Millisecond
+	lockPatienceX   = 50 * time.Millisecond // at the most
+	passBackoff     = 10 * time.Millisecond
+	passBackoffX    = time.Second
+	passBackoffLost = 100 * time.Millisecond // after a connection that was lost
 )
 
 // hint is a row of weir.dirty; step 0 is the run as a whole, id 0 a hint that is not stored.
@@ -58,9 +59,15 @@ func (e *Engine) serveAll(ctx context.Context) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			failures++
-			e.logger.Warn("a pass of reconcile failed and is made again", "error", err, "failures", failures)
+			if failures&(failures-1) == 0 { // 1, 2, 4, 8, …: a database that is away is not news ten times a second
+				e.logger.Warn("a pass of reconcile failed and is made again", "error", err, "failures", failures)
+			}
 			e.observe(func(o Observer) { o.PassFailed() })
-			pause(ctx, min(passBackoff<<min(failures, 10), passBackoffX))
+			longest := passBackoffX
+			if db.IsTransient(err) {
+				longest = passBackoffLost // each connection of the pool may be broken, and it is found out one by one
+			}
+			pause(ctx, min(passBackoff<<min(failures, 10), longest))
 		case err != nil:
 		case took > 0:
 			waits, failures = 0, 0
