@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -123,5 +124,41 @@ func TestCancelOfALargeRunTakesSeveralTransactions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, passSteps+10, scan[int](b, `select steps_open from weir.runs where id = $1`, run))
 	b.pass()
+	require.Equal(t, RunCancelled, b.runState(run))
+}
+
+// A report that was read before a cancellation was asked for, and is committed after reconcile has looked, has its step
+// tried again. It is not: the hint about it is enough.
+func TestReportThatRacesWithACancel(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := planOf(step("a"), step("b", "a"))
+	p.Steps[0].Retry.MaxAttempts = 3
+	run := b.submit(p)
+	report := reportOf(b.start(run, 1), OutcomeFailed)
+	b.exec(`create function public.wait_here() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return new; end $$`)
+	b.exec(`create trigger waits before insert on weir.outputs for each row execute function public.wait_here()`)
+	holder, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer holder.Rollback(t.Context()) //nolint:errcheck // it only holds a lock
+	_, err = holder.Exec(t.Context(), `select pg_advisory_xact_lock(7)`)
+	require.NoError(t, err)
+	params := finishParams(b.worker, []Report{report}, []int{0})
+	params.Shards = []int32{}
+	reported := make(chan error, 1)
+	go func() {
+		_, err := b.q.StepFinish(t.Context(), params)
+		reported <- err
+	}()
+	require.Eventually(t, func() bool {
+		return scan[bool](b, `select exists (select from pg_locks where locktype = 'advisory' and objid = 7 and not granted)`)
+	}, 30*time.Second, time.Millisecond, "the report is being recorded")
+	require.NoError(t, b.RunCancel(t.Context(), run, CancelRequest{Actor: "local"}))
+	b.pass()
+	require.NoError(t, holder.Rollback(t.Context()))
+	require.NoError(t, <-reported)
+	require.Equal(t, StepRetrying, b.stepState(run, 1))
+	b.pass()
+	require.Equal(t, StepCancelled, b.stepState(run, 1))
 	require.Equal(t, RunCancelled, b.runState(run))
 }

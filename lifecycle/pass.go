@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -135,19 +137,23 @@ func (p *pass) countAhead(ctx context.Context, need node, c class) error {
 	return p.needs(ctx, edges)
 }
 
-// cancelRuns cancels what no worker holds of runs whose cancellation was asked for, and asks the workers for the rest.
+// cancelRuns cancels what no worker holds of runs whose cancellation was asked for, and asks the workers for the rest. It
+// looks at the runs of steps, too: what was decided while the request was made did not know of it.
 func (p *pass) cancelRuns(ctx context.Context) error {
-	if len(p.whole) == 0 {
+	ids := slices.Concat(p.whole, p.runs)
+	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := p.q.RunCancelOpen(ctx, queries.RunCancelOpenParams{Actor: p.actor, Ids: p.whole, Most: passSteps})
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.Compact(ids)
+	rows, err := p.q.RunCancelOpen(ctx, queries.RunCancelOpenParams{Actor: p.actor, Ids: ids, Most: passSteps})
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
 		p.count(row.RunID, classOf(StepState(row.State), Cause(row.Cause), row.AllowFailure))
 	}
-	stops, err := p.q.StopsOfRuns(ctx, p.whole)
+	stops, err := p.q.StopsOfRuns(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -160,7 +166,7 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 	if len(rows) < passSteps {
 		return nil
 	}
-	return p.again(ctx, queries.DirtyAddParams{Runs: p.whole, Steps: make([]int32, len(p.whole))})
+	return p.again(ctx, queries.DirtyAddParams{Runs: ids, Steps: make([]int32, len(ids))})
 }
 
 // promote moves steps that wait for nothing and were not moved by the end of a need: those that are decided at birth.
