@@ -43,6 +43,7 @@ type Engine struct {
 	known    kindCache
 
 	submits  *group[Submission, Submitted]
+	larges   *group[Submission, Submitted] // of plans that take so long that no other should wait for them
 	starts   *group[StartRequest, StartAnswer]
 	finishes *group[Report, FinishAnswer]
 }
@@ -69,6 +70,7 @@ func New(c Config) *Engine {
 		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,
 	}
 	e.submits = newGroup(submitMost, 2, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
+	e.larges = newGroup(1, 1, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
 	e.starts = newGroup(startMost, 2, e.startFlush)
 	e.finishes = newGroup(finishMost, 2, e.finishFlush).sized(sizeOfReport, finishLarge, 0)
 	return e

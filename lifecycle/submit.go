@@ -65,6 +65,9 @@ func (e *Engine) Submit(ctx context.Context, s Submission) (Submitted, error) {
 		}
 		s.ID = id
 	}
+	if sizeOfSubmission(s) > submitLarge {
+		return e.larges.do(ctx, s)
+	}
 	return e.submits.do(ctx, s)
 }
 

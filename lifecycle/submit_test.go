@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"testing"
@@ -100,4 +101,20 @@ func TestSubmitTx(t *testing.T) {
 	require.Equal(t, "token:shop", scan[string](b, `select created_by from weir.runs where id = $1`, run))
 	b.finish(b.start(run, 1), OutcomeSucceeded)
 	require.Equal(t, RunSucceeded, b.runState(run))
+}
+
+// However many large plans are being stored, small ones do not wait for them.
+func TestLargePlansKeepNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.larges.busy = b.larges.lanes // as if one took for ever
+	run := b.submit(planOf(step("a")))
+	require.Equal(t, StepAvailable, b.stepState(run, 1))
+	large := planOf(parallel(submitLarge)...)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := b.Submit(gone, Submission{Plan: large, Actor: "local"})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, b.larges.waiting, 1)
+	require.Empty(t, b.submits.waiting)
 }
