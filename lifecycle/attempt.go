@@ -30,7 +30,7 @@ type StartRequest struct {
 }
 
 // StartAnswer is the answer to a StartRequest. Attempt is set when Result is ResultStarted; else State, Actor and At
-// say who holds the step or decided about it, and when.
+// say who holds the step, has asked to cancel it or submitted it, and when.
 type StartAnswer struct {
 	Result  Result
 	Attempt *Attempt

@@ -79,7 +79,7 @@ func (e *Engine) stepNotCancelled(ctx context.Context, run uuid.UUID, key string
 	case err != nil:
 		return mapError(err)
 	}
-	looks, err := e.look(ctx, []uuid.UUID{run}, []int32{step})
+	looks, err := e.look(ctx, []uuid.UUID{run}, []int32{step}, true)
 	if err != nil {
 		return mapError(err)
 	}

@@ -117,3 +117,25 @@ func TestDispatchTakenBackDuringResume(t *testing.T) {
 	b.finish(b.start(run, 1), OutcomeSucceeded)
 	require.Equal(t, RunSucceeded, b.runState(run))
 }
+
+// Why a step is not to be started stands in its row: its run's history, which may be long, is not read for it.
+func TestStartRefusedWithoutHistory(t *testing.T) {
+	t.Parallel()
+	s := newSwept(t)
+	run := s.submit(planOf(step("a"), step("b")))
+	request := StartRequest{Run: run, Step: 1, Token: s.tokenOf(run, 1), Worker: uuid.New()}
+	cancelled := StartRequest{Run: run, Step: 2, Token: s.tokenOf(run, 2), Worker: s.worker}
+	s.addWorker(request.Worker)
+	s.start(run, 1)
+	require.NoError(t, s.StepCancel(t.Context(), run, "b", CancelRequest{Actor: "token:me"}))
+	s.unguarded("delete from weir.transitions where run_id = $1", run)
+	a, err := s.StepStart(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, ResultSuperseded, a.Result)
+	require.Equal(t, "replica:"+s.worker.String(), a.Actor)
+	require.True(t, scan[bool](s.bundle, "select claimed_at = $2 from weir.steps where run_id = $1 and step = 1", run, a.At))
+	a, err = s.StepStart(t.Context(), cancelled)
+	require.NoError(t, err)
+	require.Equal(t, ResultCancelled, a.Result)
+	require.Equal(t, "token:me", a.Actor)
+}

@@ -19,7 +19,7 @@ func (e *Engine) late(ctx context.Context, items []Report, rest []int, answers [
 	for _, i := range rest {
 		runs, steps = append(runs, items[i].Run), append(steps, int32(items[i].Step))
 	}
-	looks, err := e.look(ctx, runs, steps)
+	looks, err := e.look(ctx, runs, steps, true)
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 	if err != nil {
 		return err
 	}
-	looks, err := e.look(ctx, p.Runs, p.Steps)
+	looks, err := e.look(ctx, p.Runs, p.Steps, false)
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,9 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 	return nil
 }
 
-func (e *Engine) look(ctx context.Context, runs []uuid.UUID, steps []int32) (map[node]*queries.StepLookRow, error) {
-	rows, err := e.q.StepLook(ctx, queries.StepLookParams{Runs: runs, Steps: steps})
+// look reads what steps are now. history: and who made them so, from the history.
+func (e *Engine) look(ctx context.Context, runs []uuid.UUID, steps []int32, history bool) (map[node]*queries.StepLookRow, error) {
+	rows, err := e.q.StepLook(ctx, queries.StepLookParams{Runs: runs, Steps: steps, History: history})
 	if err != nil {
 		return nil, err
 	}

@@ -55,16 +55,24 @@ join weir.steps s on s.run_id = n.run_id and s.step = n.need
 left join weir.outputs o on s.has_output and o.run_id = coalesce(s.reused_from, s.run_id) and o.step = s.step and o.attempt = s.attempt;
 
 -- name: StepLook :many
--- What steps are now, and who made them so: for answers to whoever came too late.
+-- What steps are now, and who made them so: for answers to whoever came too late. Only with history is the actor read from
+-- there, which takes as long as the run's history is; else it is who the row names.
 select
   s.run_id, s.step, s.state, s.attempt, s.report, s.river_job_id, s.worker_id, s.created_at,
   (s.cancel_requested_at is not null or r.cancel_requested_at is not null)::boolean as cancelling, r.state as run_state,
-  coalesce(t.actor, r.created_by)::text as actor, coalesce(t.at, s.created_at)::timestamptz as at
+  coalesce(t.actor, case
+    when @history::boolean then null
+    when s.cancel_requested_by is not null then s.cancel_requested_by
+    when r.cancel_requested_by is not null then r.cancel_requested_by
+    when s.state = 'running' and s.runs_on = 'remote' then 'worker:' || s.worker_id
+    when s.state = 'running' then 'replica:' || s.worker_id
+  end, r.created_by)::text as actor,
+  coalesce(t.at, case when not @history::boolean then coalesce(s.finished_at, s.cancel_requested_at, r.cancel_requested_at, s.claimed_at) end, s.created_at)::timestamptz as at
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
 join weir.steps s on s.run_id = a.run_id and s.step = a.step
 join weir.runs r on r.id = s.run_id
 left join lateral (
-  select actor, at from weir.transitions t where t.run_id = s.run_id and t.step = s.step order by t.xid desc, t.id desc limit 1
+  select actor, at from weir.transitions t where @history::boolean and t.run_id = s.run_id and t.step = s.step order by t.xid desc, t.id desc limit 1
 ) t on true;
 
 -- name: StepTakeBack :exec
