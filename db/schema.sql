@@ -225,7 +225,7 @@ begin
   insert into weir.dirty (shard, run_id, step)
   select weir.shard_of(c.run_id), c.run_id, c.step
   from changed c
-  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null);
+  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' and c.run_after <= clock_timestamp() or c.state = 'available' and c.river_job_id is null);
   if found and said is null then
     perform pg_notify('weir_dirty', '');
   end if;
@@ -2249,7 +2249,7 @@ CREATE TRIGGER run_counts_are_not_made_by_hand BEFORE UPDATE OF steps_total, ste
 
 COMMENT ON TRIGGER run_counts_are_not_made_by_hand ON weir.runs IS 'A run ends when its steps have, and as they have.';
 
-CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (new.state = old.state) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
+CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (new.state = old.state) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, submit its plan again: that is a new run.');
 
 COMMENT ON TRIGGER run_final_keeps_everything ON weir.runs IS 'A run that has ended says for ever how it ended.';
 

@@ -189,7 +189,7 @@ create trigger run_final_keeps_everything before update of cause, max_parallel, 
   when (old.state in ('succeeded', 'failed', 'cancelled') and new.state = old.state
     and (old.cause, old.max_parallel, old.steps_total, old.steps_open, old.steps_failed, old.start_at, old.deadline_at, old.cancel_requested_at, old.cancel_requested_by, old.cancel_reason)
       is distinct from (new.cause, new.max_parallel, new.steps_total, new.steps_open, new.steps_failed, new.start_at, new.deadline_at, new.cancel_requested_at, new.cancel_requested_by, new.cancel_reason))
-  execute function weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it, or submit its plan again.');
+  execute function weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, submit its plan again: that is a new run.');
 comment on trigger run_final_keeps_everything on weir.runs is 'A run that has ended says for ever how it ended.';
 create trigger run_counts_are_not_made_by_hand before update of steps_total, steps_open, steps_failed on weir.runs for each row
   when ((old.steps_total, old.steps_open, old.steps_failed) is distinct from (new.steps_total, new.steps_open, new.steps_failed)
