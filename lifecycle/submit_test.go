@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -117,4 +118,31 @@ func TestLargePlansKeepNobodyWaiting(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, b.larges.waiting, 1)
 	require.Empty(t, b.submits.waiting)
+}
+
+// Two replicas that are sent the same keys at the same time, in another order, wait for each other one way only.
+func TestKeysSubmittedTwiceDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	withKey := func(key string) Submission {
+		return Submission{Plan: planOf(step("a")), ID: uuid.Must(uuid.NewV7()), Actor: "local", Scope: "local", IdempotencyKey: key, Digest: []byte("d")}
+	}
+	tx, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // it is committed
+	_, err = submit(t.Context(), b.q.WithTx(tx), []Submission{withKey("k1")})
+	require.NoError(t, err)
+	other := make(chan error, 1)
+	go func() {
+		_, err := submit(t.Context(), b.q, []Submission{withKey("k2"), withKey("k1")})
+		other <- err
+	}()
+	require.Eventually(t, func() bool {
+		return scan[bool](b, `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`)
+	}, 30*time.Second, time.Millisecond, "the second waits for the first")
+	_, err = submit(t.Context(), b.q.WithTx(tx), []Submission{withKey("k2")})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-other)
+	require.Equal(t, 2, scan[int](b, `select count(*) from weir.runs`))
 }

@@ -65,6 +65,7 @@ with a_run as materialized (
 ), a_new_run as (
   insert into weir.runs (id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest)
   select id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest from a_run
+  order by idempotency_scope, idempotency_key, id
   on conflict do nothing
   returning id
 ), a_step as materialized (
@@ -145,7 +146,8 @@ type RunSubmitParams struct {
 
 // One statement, whatever is submitted: runs that are new, and only of those the steps, the River jobs of the steps
 // that can start at once, the edges and the payloads. A step that is decided at birth all the same (any_failed without
-// needs) is left to reconcile. Answers the runs that are new.
+// needs) is left to reconcile. Runs are stored in the order of their keys: whoever stores the same ones waits, and is not
+// waited for. Answers the runs that are new.
 func (q *Queries) RunSubmit(ctx context.Context, arg RunSubmitParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runSubmit,
 		arg.RunIds,
