@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -78,6 +79,9 @@ func (g *group[T, R]) do(ctx context.Context, item T) (R, error) {
 	}
 	select {
 	case <-c.done:
+		if errors.Is(c.answer.err, errNobodyWaits) {
+			return c.answer.value, ctx.Err()
+		}
 		return c.answer.value, c.answer.err
 	case <-ctx.Done():
 		var none R
@@ -142,13 +146,16 @@ func (g *group[T, R]) commit(ctx context.Context, batch []*call[T, R]) {
 	}
 }
 
+// errNobodyWaits is the answer to a call that was dropped; its caller is told why its context ended.
+var errNobodyWaits = errors.New("nobody waits for the answer")
+
 // waitedFor drops the calls whose callers have gone.
 func waitedFor[T, R any](batch []*call[T, R]) []*call[T, R] {
 	kept := make([]*call[T, R], 0, len(batch))
 	for _, c := range batch {
 		select {
 		case <-c.gone:
-			c.answer.err = context.Canceled
+			c.answer.err = errNobodyWaits
 			close(c.done)
 		default:
 			kept = append(kept, c)

@@ -78,6 +78,19 @@ func TestGroupDropsWhatNobodyWaitsFor(t *testing.T) {
 	require.Equal(t, [][]int{{1}, {3}}, f.given)
 }
 
+// Whoever ran out of time is told so, also by a group that was quicker to see it: a report that was too slow is sent again.
+func TestGroupSaysWhyNobodyWaited(t *testing.T) {
+	t.Parallel()
+	f := newFlushes(1, func([]int) error { return nil })
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	for range 100 {
+		_, err := f.do(late, 1)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	require.Empty(t, f.given)
+}
+
 // A flush that ran out of its time is not cut in halves, each with the same time again, for callers that have gone.
 func TestGroupDoesNotBisectForNobody(t *testing.T) {
 	t.Parallel()
