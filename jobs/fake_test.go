@@ -25,6 +25,7 @@ type fake struct {
 	logs      func(ctx context.Context, lines []lifecycle.LogLine) error
 
 	mu       sync.Mutex
+	released []lifecycle.StartRequest
 	claim    lifecycle.Attempt
 	reports  []lifecycle.Report
 	lines    []lifecycle.LogLine
@@ -60,6 +61,13 @@ func (f *fake) WorkerHeartbeat(ctx context.Context, h lifecycle.Heartbeat) (life
 		return f.heartbeat(ctx, h)
 	}
 	return lifecycle.HeartbeatAnswer{Known: true}, nil
+}
+
+func (f *fake) StepRelease(_ context.Context, r lifecycle.StartRequest) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.released = append(f.released, r)
+	return nil
 }
 
 func (f *fake) WorkerStops(ctx context.Context, _ uuid.UUID) ([]lifecycle.Stop, error) {

@@ -15,6 +15,8 @@ type Lifecycle interface {
 	// StepStart asks for the right to run a step. Repeated by the same worker with the same token, it answers the
 	// attempt that the worker already got.
 	StepStart(ctx context.Context, r lifecycle.StartRequest) (lifecycle.StartAnswer, error)
+	// StepRelease gives a step back that was fetched and will not be started here: it is dispatched again at once.
+	StepRelease(ctx context.Context, r lifecycle.StartRequest) error
 	// StepFinish records how an attempt ended. The same report again is answered as a duplicate.
 	StepFinish(ctx context.Context, r lifecycle.Report) (lifecycle.FinishAnswer, error)
 	// WorkerHeartbeat renews the worker's lease and answers what it has to stop.

@@ -82,3 +82,22 @@ func TestUnansweredStartIsHandedBack(t *testing.T) {
 		require.NoError(t, b.sup.Drain(t.Context()))
 	})
 }
+
+// What is fetched and not started here is given back, for others to start at once.
+func TestStepThatIsNotStartedIsGivenBack(t *testing.T) {
+	t.Parallel()
+	run := uuid.New()
+	f := &fake{start: func(context.Context, lifecycle.StartRequest) (lifecycle.StartAnswer, error) {
+		return lifecycle.StartAnswer{}, refused("worker_gone")
+	}}
+	b := setup(t, f, now(nil, nil))
+	require.Error(t, b.sup.Work(t.Context(), run, 1, 7))
+	require.NoError(t, b.sup.Drain(t.Context()))
+	require.NoError(t, b.sup.Work(t.Context(), run, 2, 8), "nothing starts any more")
+	given := []int64{}
+	for _, r := range f.released {
+		require.Equal(t, run, r.Run)
+		given = append(given, r.Token)
+	}
+	require.Equal(t, []int64{7, 8}, given)
+}

@@ -13,6 +13,9 @@ import (
 	"github.com/weirqueue/weir/lifecycle"
 )
 
+// releaseWithin is how long giving back a step that is not started here may take.
+const releaseWithin = 2 * time.Second
+
 // SupervisorConfig says how a Supervisor works. Lifecycle, Registry and Worker are required.
 type SupervisorConfig struct {
 	Lifecycle Lifecycle
@@ -93,22 +96,37 @@ func NewSupervisor(c SupervisorConfig) *Supervisor {
 
 // Work starts the step that was dispatched with the token, runs its handler and begins to report; it returns when the
 // slot is free again. A step that this worker may not start is none of its business: nil. The error says why a Start
-// was not possible; the step is then dispatched again by others. The end of ctx stops the attempt: with a *StopError as
-// its cause as that says, else as a shutdown.
+// was not possible; the step is then given back, for others to start. The end of ctx stops the attempt: with a *StopError
+// as its cause as that says, else as a shutdown.
 func (s *Supervisor) Work(ctx context.Context, run uuid.UUID, step int, token int64) error {
+	req := lifecycle.StartRequest{Run: run, Step: step, Token: token, Worker: s.cfg.Worker}
 	if !s.enter() {
+		s.release(ctx, req)
 		return nil
 	}
 	defer s.leave()
 	if s.reporter.overloaded() {
+		s.release(ctx, req)
 		return errors.New("start a step: too much is unreported")
 	}
-	claim, err := s.start(ctx, lifecycle.StartRequest{Run: run, Step: step, Token: token, Worker: s.cfg.Worker})
+	claim, err := s.start(ctx, req)
 	if claim == nil {
+		if err != nil {
+			s.release(ctx, req)
+		}
 		return err
 	}
 	s.execute(ctx, *claim)
 	return nil
+}
+
+// release gives a step back that is not started here. If that fails, the sweep of some replica finds it.
+func (s *Supervisor) release(ctx context.Context, req lifecycle.StartRequest) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+	defer cancel()
+	if err := s.cfg.Lifecycle.StepRelease(ctx, req); err != nil {
+		s.cfg.Logger.Warn("a step that is not started here could not be given back", "run", req.Run, "step_ordinal", req.Step, "token", req.Token, "error", err)
+	}
 }
 
 func (s *Supervisor) enter() bool {

@@ -260,3 +260,23 @@ func TestPoisonedReportInAFlush(t *testing.T) {
 	require.False(t, refused.Retryable)
 	require.Equal(t, StepRunning, b.stepState(run, 2))
 }
+
+// A step that was fetched and is not started there is dispatched again at once; one that runs is left alone.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *Config) { c.PollInterval = -1 })
+	b.run()
+	run := b.submit(planOf(step("a"), step("b")))
+	token := b.tokenOf(run, 1)
+	require.NoError(t, b.StepRelease(t.Context(), StartRequest{Run: run, Step: 1, Token: token, Worker: b.worker}))
+	require.Eventually(t, func() bool {
+		now := scan[*int64](b, `select river_job_id from weir.steps where run_id = $1 and step = 1`, run)
+		return now != nil && *now != token
+	}, 30*time.Second, time.Millisecond)
+	a := b.start(run, 1)
+	held := b.tokenOf(run, 1)
+	require.NoError(t, b.StepRelease(t.Context(), StartRequest{Run: run, Step: 1, Token: held, Worker: b.worker}))
+	require.Equal(t, StepRunning, b.stepState(run, 1))
+	require.Equal(t, held, b.tokenOf(run, 1))
+	b.finish(a, OutcomeSucceeded)
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/weirqueue/weir/db/queries"
 )
@@ -17,6 +18,23 @@ const startMost = 500 // steps of a flush
 // come at the same time share a transaction.
 func (e *Engine) StepStart(ctx context.Context, r StartRequest) (StartAnswer, error) {
 	return e.starts.do(ctx, r)
+}
+
+// StepRelease gives a dispatched step back that this worker fetched and will not start: it is dispatched again at once,
+// instead of when somebody notices. A step that was started, or dispatched anew, is left alone.
+func (e *Engine) StepRelease(ctx context.Context, r StartRequest) error {
+	err := e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
+		err := q.StepTakeBack(ctx, queries.StepTakeBackParams{Runs: []uuid.UUID{r.Run}, Steps: []int32{int32(r.Step)}, Tokens: []int64{r.Token}})
+		if err != nil {
+			return err
+		}
+		return q.DirtyTell(ctx)
+	})
+	if err != nil {
+		return mapError(err)
+	}
+	e.nudge()
+	return nil
 }
 
 // node names a step.
@@ -145,7 +163,7 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 	}
 	if paused {
 		defer e.nudge()
-		return e.q.StepTakeBack(ctx, queries.StepTakeBackParams{Runs: p.Runs, Steps: p.Steps, Tokens: p.Tokens})
+		return e.q.StepTakeBack(ctx, queries.StepTakeBackParams{Runs: p.Runs, Steps: p.Steps, Tokens: p.Tokens, OnlyPaused: true})
 	}
 	return nil
 }

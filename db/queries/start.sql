@@ -76,13 +76,13 @@ left join lateral (
 ) t on true;
 
 -- name: StepTakeBack :exec
--- Takes the dispatch of steps of paused runs back, so that they are dispatched again on resume. The hint is for a run that
--- is resumed meanwhile: who resumed it has still seen the token.
+-- Takes the dispatch of steps that were not started back, so that they are dispatched again: those of paused runs on
+-- resume, others at once. The hint is also for a run that is resumed meanwhile: who resumed it has still seen the token.
 with cleared as (
   update weir.steps s set river_job_id = null
   from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token) a
   join weir.runs r on r.id = a.run_id
-  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and r.state::text = 'paused'
+  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (r.state::text = 'paused' or not @only_paused::boolean)
   returning s.run_id, s.step
 )
 insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared;

@@ -328,24 +328,30 @@ func (q *Queries) StepStart(ctx context.Context, arg StepStartParams) ([]StepSta
 const stepTakeBack = `-- name: StepTakeBack :exec
 with cleared as (
   update weir.steps s set river_job_id = null
-  from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::bigint[]) as token) a
+  from (select unnest($2::uuid[]) as run_id, unnest($3::int[]) as step, unnest($4::bigint[]) as token) a
   join weir.runs r on r.id = a.run_id
-  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and r.state::text = 'paused'
+  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (r.state::text = 'paused' or not $1::boolean)
   returning s.run_id, s.step
 )
 insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared
 `
 
 type StepTakeBackParams struct {
-	Runs   []uuid.UUID
-	Steps  []int32
-	Tokens []int64
+	OnlyPaused bool
+	Runs       []uuid.UUID
+	Steps      []int32
+	Tokens     []int64
 }
 
-// Takes the dispatch of steps of paused runs back, so that they are dispatched again on resume. The hint is for a run that
-// is resumed meanwhile: who resumed it has still seen the token.
+// Takes the dispatch of steps that were not started back, so that they are dispatched again: those of paused runs on
+// resume, others at once. The hint is also for a run that is resumed meanwhile: who resumed it has still seen the token.
 func (q *Queries) StepTakeBack(ctx context.Context, arg StepTakeBackParams) error {
-	_, err := q.db.Exec(ctx, stepTakeBack, arg.Runs, arg.Steps, arg.Tokens)
+	_, err := q.db.Exec(ctx, stepTakeBack,
+		arg.OnlyPaused,
+		arg.Runs,
+		arg.Steps,
+		arg.Tokens,
+	)
 	return err
 }
 
