@@ -225,7 +225,7 @@ begin
   insert into weir.dirty (shard, run_id, step)
   select weir.shard_of(c.run_id), c.run_id, c.step
   from changed c
-  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' and c.run_after <= clock_timestamp() or c.state = 'available' and c.river_job_id is null);
+  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null);
   if found and said is null then
     perform pg_notify('weir_dirty', '');
   end if;

@@ -123,10 +123,10 @@ func (e *Engine) finishAndSettle(ctx context.Context, p queries.StepFinishParams
 	return rows, nil
 }
 
-// allSettled reports whether nothing of what was recorded is left to reconcile now.
+// allSettled reports whether nothing of what was recorded is left to reconcile.
 func allSettled(rows []queries.StepFinishRow) bool {
 	for _, row := range rows {
-		if !row.Settled && (row.State != queries.WeirStepState(StepRetrying) || !row.RunAfter.After(row.Now)) {
+		if !row.Settled { // a retry that is due later may have been cancelled meanwhile
 			return false
 		}
 	}

@@ -98,14 +98,14 @@ where id = $1`,
 
 // O2: every pair of states, as a replica writes it and as a person does: what is listed happens and is recorded, and
 // everything else is refused, by name, with the legal choices, and changes nothing.
-func TestStepTransitionMatrix(t *testing.T) {
+func TestO2StepTransitionMatrix(t *testing.T) {
 	t.Parallel()
 	legal, illegal := matrix(t, stepEntity(), words(lifecycle.StepStates()))
 	require.Equal(t, 24, legal)
 	require.Equal(t, 12*12-12-24, illegal)
 }
 
-func TestRunTransitionMatrix(t *testing.T) {
+func TestO2RunTransitionMatrix(t *testing.T) {
 	t.Parallel()
 	legal, illegal := matrix(t, runEntity(), words(lifecycle.RunStates()))
 	require.Equal(t, 6, legal)

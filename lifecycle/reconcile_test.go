@@ -65,7 +65,7 @@ func delays(c *Config) {
 
 // M1, M3: with polling switched off, parallel steps finish at three reconcilers at once, inside each other's passes,
 // and their dependant is dispatched, once, in every repeat.
-func TestNoTriggerIsLost(t *testing.T) {
+func TestM1NoTriggerIsLost(t *testing.T) {
 	t.Parallel()
 	replicas := cluster(t, 3, delays)
 	const repeats = 450
@@ -97,7 +97,7 @@ func fanIn(replicas []*bundle) {
 }
 
 // M2: an error inside a pass while a trigger arrives is followed by a new pass, without waiting for the poll.
-func TestErrorInsideAPass(t *testing.T) {
+func TestM2ErrorInsideAPass(t *testing.T) {
 	t.Parallel()
 	seen := &counter{}
 	var broken atomic.Bool

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -95,7 +96,7 @@ func (b *bundle) steps(sql string, args ...any) []int {
 }
 
 // M4, M6, M7: whatever the DAG, the policies and the order of outcomes, every step and the run end as the contract says.
-func TestEveryRunEndsAsTheContractSays(t *testing.T) {
+func TestM7EveryRunEndsAsTheContractSays(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -150,4 +151,53 @@ func TestLongChainOfSkips(t *testing.T) {
 	b.pass()
 	require.Equal(t, RunFailed, b.runState(run))
 	require.Equal(t, passSteps+200, scan[int](b, `select count(*)::int from weir.steps where run_id = $1 and state = 'skipped' and cause = 'upstream_failed' and settled`, run))
+}
+
+// M4: one fails while two succeed. In every order, one by one, in one flush and all at once, one has failed and two have
+// succeeded, and their dependant and run know it.
+func TestM4ConcurrentOutcomes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	orders := [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}
+	report := map[string]func(reports []Report){
+		"one by one": func(reports []Report) {
+			for _, r := range reports {
+				_, err := b.StepFinish(t.Context(), r)
+				require.NoError(t, err)
+			}
+		},
+		"in one flush": func(reports []Report) {
+			_, err := b.finishFlush(t.Context(), reports)
+			require.NoError(t, err)
+		},
+		"at once": func(reports []Report) {
+			var wg sync.WaitGroup
+			for _, r := range reports {
+				wg.Go(func() { _, _ = b.finishFlush(t.Context(), []Report{r}) }) // what is not recorded shows below
+			}
+			wg.Wait()
+		},
+	}
+	outcomes := []Outcome{OutcomeSucceeded, OutcomeFailed, OutcomeSucceeded}
+	for name, send := range report {
+		for _, order := range orders {
+			clean := step("clean", "a", "b", "c")
+			clean.RunIf = "any_failed"
+			run := b.submit(planOf(step("a"), step("b"), step("c"), step("all", "a", "b", "c"), clean))
+			reports := make([]Report, 3)
+			for i, n := range order {
+				reports[i] = reportOf(b.start(run, n+1), outcomes[n])
+			}
+			send(reports)
+			b.pass()
+			require.Equal(t, []StepState{StepSucceeded, StepFailed, StepSucceeded, StepSkipped, StepAvailable}, []StepState{
+				b.stepState(run, 1), b.stepState(run, 2), b.stepState(run, 3), b.stepState(run, 4), b.stepState(run, 5),
+			}, "%s, %v", name, order)
+			require.Equal(t, []int{1, 2}, []int{
+				scan[int](b, `select steps_open from weir.runs where id = $1`, run), scan[int](b, `select steps_failed from weir.runs where id = $1`, run),
+			}, "%s, %v", name, order)
+			b.finish(b.start(run, 5), OutcomeSucceeded)
+			require.Equal(t, RunFailed, b.runState(run))
+		}
+	}
 }
