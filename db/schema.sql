@@ -170,20 +170,29 @@ declare
   said text := nullif(current_setting('weir.actor', true), '');
 begin
   with changed as materialized (
-    select n.id, n.cause, n.state, o.state as was, o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
+    select n.id, n.cause, n.state, n.limited, n.parent_run, n.parent_step, o.state as was, o.failing_at is null and n.failing_at is not null as failing,
+      o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
     from new_rows n
     join old_rows o on o.id = n.id
-    where n.state <> o.state or o.cancel_requested_at is null and n.cancel_requested_at is not null
+    where n.state <> o.state or o.cancel_requested_at is null and n.cancel_requested_at is not null or o.failing_at is null and n.failing_at is not null
   ), history as (
     insert into weir.transitions (run_id, from_state, to_state, actor, cause)
     select c.id, c.was::text, c.state::text, case when said is null or said = '@worker' then 'db:' || session_user else said end, c.cause
     from changed c
     where c.state <> c.was
   )
-  insert into weir.dirty (shard, run_id)
-  select weir.shard_of(c.id), c.id
+  insert into weir.dirty (shard, run_id, step)
+  select weir.shard_of(c.id), c.id, null::int
   from changed c
-  where c.cancel_requested or c.was = 'paused' and c.state <> c.was;
+  where c.cancel_requested or c.failing or c.was = 'paused' and c.state <> c.was
+  union all
+  select 16, c.id, null
+  from changed c
+  where c.limited and c.state <> c.was
+  union all
+  select weir.shard_of(c.parent_run), c.parent_run, c.parent_step
+  from changed c
+  where c.parent_run is not null and c.state in ('succeeded', 'failed', 'cancelled');
   if found and said is null then
     perform pg_notify('weir_dirty', '');
   end if;
@@ -191,7 +200,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION weir.record_runs() IS 'Writes the history of the runs that a statement has moved, and the hints for reconcile. weir.actor is read as in weir.record_steps().';
+COMMENT ON FUNCTION weir.record_runs() IS 'Writes the history of the runs that a statement has moved, and the hints for reconcile. A limited run is shown to the gate (shard 16), the end of a child run to the step that waits for it. weir.actor is read as in weir.record_steps().';
 
 CREATE FUNCTION weir.record_steps() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -202,7 +211,7 @@ declare
   said text := nullif(current_setting('weir.actor', true), '');
 begin
   with changed as materialized (
-    select n.run_id, n.step, n.attempt, n.worker_id, n.runs_on, n.river_job_id, n.last_outcome, n.run_after, n.cause, n.state, n.settled,
+    select n.run_id, n.step, n.attempt, n.worker_id, n.runs_on, n.river_job_id, n.last_outcome, n.run_after, n.cause, n.state, n.settled, n.limited,
       o.state as was, o.cancel_requested_at is null and n.cancel_requested_at is not null as cancel_requested
     from new_rows n
     join old_rows o on o.run_id = n.run_id and o.step = n.step
@@ -218,14 +227,21 @@ begin
         else 'replica:' || c.worker_id
       end,
       c.cause,
-      case when c.state = 'retrying' then jsonb_build_object('outcome', c.last_outcome, 'run_after', to_char(c.run_after at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) end
+      case
+        when c.state = 'retrying' then jsonb_build_object('outcome', c.last_outcome, 'run_after', to_char(c.run_after at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+        when c.state = 'waiting' and c.was = 'running' then jsonb_build_object('outcome', c.last_outcome)
+      end
     from changed c
     where c.state <> c.was
   )
   insert into weir.dirty (shard, run_id, step)
   select weir.shard_of(c.run_id), c.run_id, c.step
   from changed c
-  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null);
+  where c.cancel_requested or c.state <> c.was and (c.state >= 'succeeded' and not c.settled or c.state = 'retrying' or c.state = 'available' and c.river_job_id is null)
+  union all
+  select 16, c.run_id, c.step
+  from changed c
+  where c.limited and c.state <> c.was and (c.state >= 'succeeded' or c.was = 'running');
   if found and said is null then
     perform pg_notify('weir_dirty', '');
   end if;
@@ -233,7 +249,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION weir.record_steps() IS 'Writes the history of the steps that a statement has moved, and the hints for reconcile. weir.actor says who it was (@worker: the worker in the row; nothing: the database user). A step that ends already settled needs no hint: what follows from it is done in the same transaction. enable_nestloop is off since the plan is made at the first call: planned for one row, nested loops take minutes for 10,000.';
+COMMENT ON FUNCTION weir.record_steps() IS 'Writes the history of the steps that a statement has moved, and the hints for reconcile. weir.actor says who it was (@worker: the worker in the row; nothing: the database user). A step that ends already settled needs no hint: what follows from it is done in the same transaction. A limited step that stops running is shown to the gate (shard 16), which gives its slots to others. enable_nestloop is off since the plan is made at the first call: planned for one row, nested loops take minutes for 10,000.';
 
 CREATE FUNCTION weir.refuse() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -282,7 +298,7 @@ begin
     end,
     hint = case
       when choices is not null then format('From %s it can go to: %s.', was ->> 'state', choices)
-      else format('%s is final: nothing changes it, a late result least of all. To do the work again, submit its plan again: that is a new run.', was ->> 'state')
+      else format('%s is final: nothing changes it, a late result least of all. To do the work again, rerun it: weir rerun RUN makes a new run.', was ->> 'state')
     end;
 end
 $$;
@@ -366,6 +382,39 @@ ALTER TABLE weir.dirty ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE weir.families (
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    total integer NOT NULL,
+    expanded integer DEFAULT 0 NOT NULL,
+    ended integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    items jsonb,
+    CONSTRAINT family_counts_are_possible CHECK (((total >= 0) AND ((expanded >= 0) AND (expanded <= total)) AND ((ended >= 0) AND (ended <= expanded)) AND ((failed >= 0) AND (failed <= ended)))),
+    CONSTRAINT family_has_its_list_until_it_is_expanded CHECK (((items IS NOT NULL) = (expanded < total)))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE weir.families IS 'Fan-outs (for_each): how far the list is expanded into child steps, and how many of those have ended.';
+
+COMMENT ON COLUMN weir.families.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.families.step IS 'The ordinal of the step that fans out.';
+
+COMMENT ON COLUMN weir.families.total IS 'How long its list is.';
+
+COMMENT ON COLUMN weir.families.expanded IS 'How many children there are so far: a thousand are made in a transaction.';
+
+COMMENT ON COLUMN weir.families.ended IS 'How many of them are settled.';
+
+COMMENT ON COLUMN weir.families.failed IS 'How many of those failed, with allow_failure or without.';
+
+COMMENT ON COLUMN weir.families.items IS 'The list, until it is expanded.';
+
+COMMENT ON CONSTRAINT family_counts_are_possible ON weir.families IS 'Children exist before they end.';
+
+COMMENT ON CONSTRAINT family_has_its_list_until_it_is_expanded ON weir.families IS 'The list is needed as long as children are missing.';
+
 CREATE TABLE weir.goose_version (
     id integer NOT NULL,
     version_id bigint NOT NULL,
@@ -399,6 +448,26 @@ COMMENT ON COLUMN weir.heard.step IS 'The step''s ordinal.';
 COMMENT ON COLUMN weir.heard.attempt IS 'The attempt that gave it.';
 
 COMMENT ON COLUMN weir.heard.at IS 'When it arrived. infinity: lines are missing from the log of the attempt, so that silence says nothing; only its worker can tell whether it has stalled.';
+
+CREATE TABLE weir.items (
+    run_id uuid NOT NULL,
+    parent integer NOT NULL,
+    item integer NOT NULL,
+    step integer NOT NULL,
+    value jsonb NOT NULL
+);
+
+COMMENT ON TABLE weir.items IS 'What each child of a fan-out got as its item.';
+
+COMMENT ON COLUMN weir.items.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.items.parent IS 'The ordinal of the step that fanned out.';
+
+COMMENT ON COLUMN weir.items.item IS 'The place in the list, from 0.';
+
+COMMENT ON COLUMN weir.items.step IS 'The ordinal of the child.';
+
+COMMENT ON COLUMN weir.items.value IS 'The item: any JSON.';
 
 CREATE TABLE weir.kinds (
     kind text NOT NULL,
@@ -495,6 +564,42 @@ COMMENT ON COLUMN weir.legal_transitions.to_state IS 'The state that is entered.
 COMMENT ON COLUMN weir.legal_transitions.meaning IS 'What has happened then, in a few words.';
 
 COMMENT ON CONSTRAINT legal_transition_is_of_a_step_or_a_run ON weir.legal_transitions IS 'There are two kinds of things with a life: steps and runs.';
+
+CREATE TABLE weir.limits (
+    key text NOT NULL,
+    used integer DEFAULT 0 NOT NULL,
+    declared integer,
+    administered integer,
+    administered_at timestamp with time zone,
+    administered_by text,
+    CONSTRAINT limit_administered_says_by_whom CHECK ((num_nonnulls(administered, administered_at, administered_by) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT limit_is_positive CHECK (((declared > 0) AND (administered > 0))),
+    CONSTRAINT limit_key_is_well_formed CHECK ((key ~ '^[A-Za-z0-9~][A-Za-z0-9._/:-]{0,255}$'::text)),
+    CONSTRAINT limit_used_is_not_negative CHECK ((used >= 0))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE weir.limits IS 'How many of each key hold a slot, and how many may. Kept only while something is administered, held or waited for.';
+
+COMMENT ON COLUMN weir.limits.key IS 'The key of the plans. Ours begin with ~: ~run/ID is max_parallel of a run, ~each/ID/STEP of a fan-out, ~key/KEY the one live run of a key.';
+
+COMMENT ON COLUMN weir.limits.used IS 'How many slots are held. Counted by one pass at a time (shard 16).';
+
+COMMENT ON COLUMN weir.limits.declared IS 'The limit that the plan said which asked last.';
+
+COMMENT ON COLUMN weir.limits.administered IS 'The limit that somebody set (weir limit set): it goes before what plans say.';
+
+COMMENT ON COLUMN weir.limits.administered_at IS 'When they set it.';
+
+COMMENT ON COLUMN weir.limits.administered_by IS 'Who set it.';
+
+COMMENT ON CONSTRAINT limit_administered_says_by_whom ON weir.limits IS 'What is set says when and by whom.';
+
+COMMENT ON CONSTRAINT limit_is_positive ON weir.limits IS 'A limit of 0 would let nothing run.';
+
+COMMENT ON CONSTRAINT limit_key_is_well_formed ON weir.limits IS 'Keys are letters, digits and . _ - / :, starting with a letter or digit.';
+
+COMMENT ON CONSTRAINT limit_used_is_not_negative ON weir.limits IS 'Nobody gives back what nobody held.';
 
 CREATE TABLE weir.logs (
     run_id uuid NOT NULL,
@@ -617,8 +722,20 @@ CREATE TABLE weir.runs (
     rerun_of uuid,
     labels jsonb DEFAULT '{}'::jsonb NOT NULL,
     description text DEFAULT ''::text NOT NULL,
+    admitted boolean DEFAULT true NOT NULL,
+    limited boolean DEFAULT false NOT NULL,
+    wants_output boolean DEFAULT false NOT NULL,
+    depth smallint DEFAULT 0 NOT NULL,
+    plan_version integer,
+    parent_step integer,
+    parent_run uuid,
+    timeout interval,
+    failing_at timestamp with time zone,
+    cancel_cause weir.cause,
+    CONSTRAINT run_cancel_cause_only_on_request CHECK (((cancel_cause IS NULL) OR (cancel_requested_at IS NOT NULL))),
     CONSTRAINT run_cancel_request_is_whole CHECK (((cancel_requested_at IS NULL) = (cancel_requested_by IS NULL))),
     CONSTRAINT run_counts_are_possible CHECK (((steps_total > 0) AND ((steps_open >= 0) AND (steps_open <= steps_total)) AND ((steps_failed >= 0) AND (steps_failed <= steps_total)))),
+    CONSTRAINT run_depth_in_range CHECK (((depth >= 0) AND (depth <= 8))),
     CONSTRAINT run_finished_at_iff_final CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])))),
     CONSTRAINT run_idempotency_is_whole CHECK ((num_nonnulls(idempotency_scope, idempotency_key, idempotency_digest) = ANY (ARRAY[0, 3]))),
     CONSTRAINT run_is_cancelled_only_on_request CHECK (((state <> 'cancelled'::weir.run_state) OR (cancel_requested_at IS NOT NULL))),
@@ -627,7 +744,9 @@ CREATE TABLE weir.runs (
     CONSTRAINT run_max_parallel_is_positive CHECK ((max_parallel > 0)),
     CONSTRAINT run_name_is_well_formed CHECK ((name ~ '^[a-z0-9][a-z0-9._/-]{0,127}$'::text)),
     CONSTRAINT run_on_failure_is_known CHECK ((on_failure = ANY (ARRAY['continue'::text, 'cancel'::text, 'pause'::text]))),
-    CONSTRAINT run_succeeded_without_failed_steps CHECK (((state <> 'succeeded'::weir.run_state) OR (steps_failed = 0)))
+    CONSTRAINT run_parent_is_whole CHECK (((parent_run IS NULL) = (parent_step IS NULL))),
+    CONSTRAINT run_succeeded_without_failed_steps CHECK (((state <> 'succeeded'::weir.run_state) OR (steps_failed = 0))),
+    CONSTRAINT run_timeout_is_positive CHECK ((timeout > '00:00:00'::interval))
 );
 
 COMMENT ON TABLE weir.runs IS 'One execution of a plan. What it was submitted with never changes; state, counters and the request to cancel do, and every change of state stands in weir.transitions.';
@@ -680,9 +799,33 @@ COMMENT ON COLUMN weir.runs.labels IS 'The plan''s labels: an object of strings.
 
 COMMENT ON COLUMN weir.runs.description IS 'The plan''s description.';
 
+COMMENT ON COLUMN weir.runs.admitted IS 'False while something holds the run as a whole back: start_at, its key, a concurrency limit or a rate (weir.slots says which). Its first steps stay pending until then.';
+
+COMMENT ON COLUMN weir.runs.limited IS 'True when it was submitted with something that may hold it back: weir.slots has a row for it while it waits and while it is open.';
+
+COMMENT ON COLUMN weir.runs.wants_output IS 'True when its plan has an output, which is evaluated when the run ends.';
+
+COMMENT ON COLUMN weir.runs.depth IS 'How many runs are above it: 0 for what was submitted, one more for each child run.';
+
+COMMENT ON COLUMN weir.runs.plan_version IS 'Which version of the named plan it runs; null: the plan came with the submit.';
+
+COMMENT ON COLUMN weir.runs.parent_step IS 'The ordinal of the step of the parent run that waits for this one.';
+
+COMMENT ON COLUMN weir.runs.parent_run IS 'The run that this one is a step of; null: none.';
+
+COMMENT ON COLUMN weir.runs.timeout IS 'How long the run as a whole may take from its admission on; null: for ever.';
+
+COMMENT ON COLUMN weir.runs.failing_at IS 'When on_failure: cancel struck: what runs only after success (run_if all_succeeded) is cancelled, the rest still runs.';
+
+COMMENT ON COLUMN weir.runs.cancel_cause IS 'Why the cancellation was asked for, where it was not a person: run_timeout, superseded; null: somebody asked.';
+
+COMMENT ON CONSTRAINT run_cancel_cause_only_on_request ON weir.runs IS 'A cause belongs to a request.';
+
 COMMENT ON CONSTRAINT run_cancel_request_is_whole ON weir.runs IS 'A request to cancel says when and by whom.';
 
 COMMENT ON CONSTRAINT run_counts_are_possible ON weir.runs IS 'There is at least one step, and no count is negative or above the total.';
+
+COMMENT ON CONSTRAINT run_depth_in_range ON weir.runs IS 'Runs start runs at most 8 deep: a plan that runs itself ends there.';
 
 COMMENT ON CONSTRAINT run_finished_at_iff_final ON weir.runs IS 'A run has finished_at exactly when it is final.';
 
@@ -700,7 +843,11 @@ COMMENT ON CONSTRAINT run_name_is_well_formed ON weir.runs IS 'Names are lower c
 
 COMMENT ON CONSTRAINT run_on_failure_is_known ON weir.runs IS 'continue, cancel or pause.';
 
+COMMENT ON CONSTRAINT run_parent_is_whole ON weir.runs IS 'A child run names both the run and the step above it.';
+
 COMMENT ON CONSTRAINT run_succeeded_without_failed_steps ON weir.runs IS 'A run with a failed step (without allow_failure) did not succeed.';
+
+COMMENT ON CONSTRAINT run_timeout_is_positive ON weir.runs IS 'A timeout of nothing would end everything at once.';
 
 CREATE TABLE weir.steps (
     run_id uuid NOT NULL,
@@ -745,10 +892,18 @@ CREATE TABLE weir.steps (
     cancel_requested_by text,
     cancel_reason text,
     retry jsonb,
+    limited boolean DEFAULT false NOT NULL,
+    parent integer,
+    item integer,
+    expects text,
+    cancel_cause weir.cause,
+    CONSTRAINT step_cancel_cause_only_on_request CHECK (((cancel_cause IS NULL) OR (cancel_requested_at IS NOT NULL))),
     CONSTRAINT step_cancel_request_is_whole CHECK (((cancel_requested_at IS NULL) = (cancel_requested_by IS NULL))),
     CONSTRAINT step_dispatch_token_only_while_claimable_or_running CHECK (((river_job_id IS NULL) OR (state = ANY (ARRAY['available'::weir.step_state, 'retrying'::weir.step_state, 'running'::weir.step_state])))),
     CONSTRAINT step_durations_are_positive CHECK (((timeout > '00:00:00'::interval) AND (grace >= '00:00:00'::interval) AND (stall_after > '00:00:00'::interval))),
+    CONSTRAINT step_expects_something_known CHECK ((expects = ANY (ARRAY['signal'::text, 'approval'::text, 'time'::text, 'children'::text, 'run'::text]))),
     CONSTRAINT step_finished_at_iff_final CHECK (((finished_at IS NOT NULL) = (state >= 'succeeded'::weir.step_state))),
+    CONSTRAINT step_item_iff_child CHECK (((parent IS NULL) = (item IS NULL))),
     CONSTRAINT step_key_is_well_formed CHECK ((key ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}(\[[0-9]{1,5}\])?$'::text)),
     CONSTRAINT step_kind_is_well_formed CHECK ((kind ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
     CONSTRAINT step_last_outcome_is_an_outcome CHECK ((last_outcome = ANY (ARRAY['succeeded'::weir.step_state, 'failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state]))),
@@ -856,13 +1011,29 @@ COMMENT ON COLUMN weir.steps.cancel_reason IS 'What they gave as a reason.';
 
 COMMENT ON COLUMN weir.steps.retry IS 'The rest of its retry policy: {on, backoff, initial_ms, max_ms, jitter}; null: the defaults.';
 
+COMMENT ON COLUMN weir.steps.limited IS 'True when it needs a slot before it is dispatched: a concurrency limit, a rate, or max_parallel. weir.slots has a row for it while it waits for one and while it holds one.';
+
+COMMENT ON COLUMN weir.steps.parent IS 'For a child of a fan-out (for_each): the ordinal of the step that fanned out.';
+
+COMMENT ON COLUMN weir.steps.item IS 'For a child of a fan-out: its place in the list, from 0.';
+
+COMMENT ON COLUMN weir.steps.expects IS 'What it waits for once its needs are met: signal, approval or time (kind wait), children (for_each) or run (kind plan). Null: a worker claims it.';
+
+COMMENT ON COLUMN weir.steps.cancel_cause IS 'Why its cancellation was asked for, where it was not a person; null: somebody asked.';
+
+COMMENT ON CONSTRAINT step_cancel_cause_only_on_request ON weir.steps IS 'A cause belongs to a request.';
+
 COMMENT ON CONSTRAINT step_cancel_request_is_whole ON weir.steps IS 'A request to cancel says when and by whom.';
 
 COMMENT ON CONSTRAINT step_dispatch_token_only_while_claimable_or_running ON weir.steps IS 'Only what may start, or has started, has a dispatch token.';
 
 COMMENT ON CONSTRAINT step_durations_are_positive ON weir.steps IS 'A timeout of nothing would end everything at once.';
 
+COMMENT ON CONSTRAINT step_expects_something_known ON weir.steps IS 'signal, approval, time, children or run.';
+
 COMMENT ON CONSTRAINT step_finished_at_iff_final ON weir.steps IS 'A step has finished_at exactly when it is final.';
+
+COMMENT ON CONSTRAINT step_item_iff_child ON weir.steps IS 'A child of a fan-out has a place in its list, and nothing else has.';
 
 COMMENT ON CONSTRAINT step_key_is_well_formed ON weir.steps IS 'Keys are letters, digits and . _ -, at most 128, starting with a letter or digit; children of a fan-out end in [n].';
 
@@ -984,6 +1155,59 @@ COMMENT ON COLUMN weir.overview.finished_at IS 'When it ended; null: it goes on.
 
 COMMENT ON COLUMN weir.overview.took IS 'How long it took from submit to end, or has taken so far.';
 
+CREATE TABLE weir.policies (
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    concurrency_limit integer,
+    rate_limit integer,
+    max_parallel integer,
+    concurrency_key text,
+    concurrency_strategy text,
+    rate_key text,
+    rate_per interval,
+    for_each text,
+    output jsonb,
+    CONSTRAINT policy_concurrency_is_whole CHECK ((num_nonnulls(concurrency_key, concurrency_limit, concurrency_strategy) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT policy_limits_are_positive CHECK (((concurrency_limit > 0) AND (rate_limit > 0) AND (rate_per > '00:00:00'::interval) AND (max_parallel > 0))),
+    CONSTRAINT policy_rate_is_whole CHECK ((num_nonnulls(rate_key, rate_limit, rate_per) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT policy_says_something CHECK ((num_nonnulls(concurrency_key, rate_key, max_parallel, for_each, output) > 0)),
+    CONSTRAINT policy_strategy_is_known CHECK ((concurrency_strategy = ANY (ARRAY['queue'::text, 'cancel_oldest'::text, 'cancel_newest'::text])))
+);
+
+COMMENT ON TABLE weir.policies IS 'Limits, fan-outs and outputs of runs (step 0) and steps that have any; no row: none. Keys are evaluated.';
+
+COMMENT ON COLUMN weir.policies.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.policies.step IS 'The step''s ordinal; 0: the run itself.';
+
+COMMENT ON COLUMN weir.policies.concurrency_limit IS 'How many of its key may run at once; what weir limit set says goes before it.';
+
+COMMENT ON COLUMN weir.policies.rate_limit IS 'How many of its key may start in rate_per.';
+
+COMMENT ON COLUMN weir.policies.max_parallel IS 'How many children of this fan-out may run at once. (That of a run is in weir.runs.)';
+
+COMMENT ON COLUMN weir.policies.concurrency_key IS 'What it shares its slots with.';
+
+COMMENT ON COLUMN weir.policies.concurrency_strategy IS 'What happens when all slots are taken: queue, cancel_oldest or cancel_newest.';
+
+COMMENT ON COLUMN weir.policies.rate_key IS 'What it shares its rate with.';
+
+COMMENT ON COLUMN weir.policies.rate_per IS 'The time in which rate_limit may start.';
+
+COMMENT ON COLUMN weir.policies.for_each IS 'The expression that gives the list to fan out over.';
+
+COMMENT ON COLUMN weir.policies.output IS 'The output of the run, expressions not evaluated.';
+
+COMMENT ON CONSTRAINT policy_concurrency_is_whole ON weir.policies IS 'Key, limit and strategy stand together or not at all.';
+
+COMMENT ON CONSTRAINT policy_limits_are_positive ON weir.policies IS 'A limit of 0 would let nothing run.';
+
+COMMENT ON CONSTRAINT policy_rate_is_whole ON weir.policies IS 'Key, limit and time stand together or not at all.';
+
+COMMENT ON CONSTRAINT policy_says_something ON weir.policies IS 'What has no policy has no row.';
+
+COMMENT ON CONSTRAINT policy_strategy_is_known ON weir.policies IS 'queue, cancel_oldest or cancel_newest.';
+
 CREATE TABLE weir.progress (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -1053,6 +1277,36 @@ COMMENT ON COLUMN weir.quarantine.tries IS 'How often it went wrong.';
 COMMENT ON COLUMN weir.quarantine.at IS 'When it first went wrong.';
 
 COMMENT ON COLUMN weir.quarantine.retry_at IS 'When it is tried again.';
+
+CREATE TABLE weir.rates (
+    key text NOT NULL,
+    tokens double precision NOT NULL,
+    refilled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone,
+    rate_limit integer NOT NULL,
+    rate_per interval NOT NULL,
+    CONSTRAINT rate_is_positive CHECK (((rate_limit > 0) AND (rate_per > '00:00:00'::interval))),
+    CONSTRAINT rate_tokens_are_not_negative CHECK ((tokens >= (0)::double precision))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE weir.rates IS 'Token buckets: a start takes a token, and rate_limit of them come in rate_per, by the clock of this database.';
+
+COMMENT ON COLUMN weir.rates.key IS 'The key of the plans.';
+
+COMMENT ON COLUMN weir.rates.tokens IS 'How many there were at refilled_at, parts of one included.';
+
+COMMENT ON COLUMN weir.rates.refilled_at IS 'When they were counted.';
+
+COMMENT ON COLUMN weir.rates.due_at IS 'When the next token is there, while something waits for it.';
+
+COMMENT ON COLUMN weir.rates.rate_limit IS 'How many there are at the most, and how many come in rate_per, as the plan said which asked last.';
+
+COMMENT ON COLUMN weir.rates.rate_per IS 'The time in which that many come.';
+
+COMMENT ON CONSTRAINT rate_is_positive ON weir.rates IS 'A rate of 0 would let nothing start.';
+
+COMMENT ON CONSTRAINT rate_tokens_are_not_negative ON weir.rates IS 'Nothing starts on credit.';
 
 CREATE TABLE weir.river_job (
     id bigint NOT NULL,
@@ -1145,6 +1399,23 @@ COMMENT ON COLUMN weir.run_inputs.run_id IS 'Which run: weir.runs.id.';
 COMMENT ON COLUMN weir.run_inputs.input IS 'Its input, an object.';
 
 COMMENT ON CONSTRAINT run_input_is_an_object ON weir.run_inputs IS 'Members are set by name (--input k=v), so it has to have names.';
+
+CREATE TABLE weir.run_outputs (
+    run_id uuid NOT NULL,
+    output jsonb,
+    output_error jsonb,
+    CONSTRAINT run_output_or_error CHECK ((num_nonnulls(output, output_error) = 1))
+);
+
+COMMENT ON TABLE weir.run_outputs IS 'The outputs of runs whose plan has one, evaluated when they ended.';
+
+COMMENT ON COLUMN weir.run_outputs.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.run_outputs.output IS 'The output: any JSON.';
+
+COMMENT ON COLUMN weir.run_outputs.output_error IS '{code, message} when it could not be evaluated or kept.';
+
+COMMENT ON CONSTRAINT run_output_or_error ON weir.run_outputs IS 'There is an output, or the reason why there is none.';
 
 CREATE TABLE weir.stops (
     run_id uuid NOT NULL,
@@ -1320,6 +1591,76 @@ COMMENT ON COLUMN weir.schema_info.epoch IS 'New with every database and after a
 COMMENT ON COLUMN weir.schema_info.migrated_at IS 'When the last migration ended.';
 
 COMMENT ON CONSTRAINT schema_info_has_one_row ON weir.schema_info IS 'The key can only be true, so there is at most one row.';
+
+CREATE TABLE weir.signals (
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    payload jsonb,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_by text NOT NULL
+);
+
+COMMENT ON TABLE weir.signals IS 'Signals for steps that wait for one. One that comes before its step waits is kept; the first one wins.';
+
+COMMENT ON COLUMN weir.signals.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.signals.step IS 'The step''s ordinal.';
+
+COMMENT ON COLUMN weir.signals.payload IS 'What came with it: the output of the step.';
+
+COMMENT ON COLUMN weir.signals.at IS 'When it came.';
+
+COMMENT ON COLUMN weir.signals.sent_by IS 'Who sent it: an actor.';
+
+CREATE TABLE weir.slots (
+    seq bigint NOT NULL,
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    priority smallint DEFAULT 2 NOT NULL,
+    waiting_on text,
+    concurrency_key text,
+    holds text[] DEFAULT '{}'::text[] NOT NULL,
+    due_at timestamp with time zone,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    held_at timestamp with time zone,
+    CONSTRAINT slot_holds_only_when_held CHECK (((waiting_on IS NULL) OR (holds = '{}'::text[]))),
+    CONSTRAINT slot_is_held_or_waited_for CHECK (((waiting_on IS NULL) = (held_at IS NOT NULL)))
+);
+
+COMMENT ON TABLE weir.slots IS 'Who holds slots of limits, and who waits in which line: runs (step 0) and steps that something limits, while they are open. Written by one pass at a time (shard 16).';
+
+COMMENT ON COLUMN weir.slots.seq IS 'Its place in any line: who asked first goes first, within a priority.';
+
+COMMENT ON COLUMN weir.slots.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.slots.step IS 'The step''s ordinal; 0: the run itself.';
+
+COMMENT ON COLUMN weir.slots.priority IS 'Of the step; lines are in order of it. Runs have 2.';
+
+COMMENT ON COLUMN weir.slots.waiting_on IS 'The line that it stands in: a key of weir.limits, ~rate/KEY, or ~start (start_at). Null: it waits for nothing any more.';
+
+COMMENT ON COLUMN weir.slots.concurrency_key IS 'The key of its concurrency limit; null: it has none.';
+
+COMMENT ON COLUMN weir.slots.holds IS 'The keys of weir.limits that it holds a slot of: all that it needs, or none.';
+
+COMMENT ON COLUMN weir.slots.due_at IS 'When its start_at is, in the line ~start.';
+
+COMMENT ON COLUMN weir.slots.asked_at IS 'When it asked.';
+
+COMMENT ON COLUMN weir.slots.held_at IS 'Since when it waits for nothing.';
+
+COMMENT ON CONSTRAINT slot_holds_only_when_held ON weir.slots IS 'Nobody keeps a slot while it waits for another one.';
+
+COMMENT ON CONSTRAINT slot_is_held_or_waited_for ON weir.slots IS 'Who has what it needs does not wait.';
+
+ALTER TABLE weir.slots ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME weir.slots_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE weir.step_inputs (
     run_id uuid NOT NULL,
@@ -2060,6 +2401,11 @@ ALTER TABLE ONLY weir.dirty
 
 COMMENT ON CONSTRAINT dirty_pkey ON weir.dirty IS 'Each hint is a row of its own; several for one step do no harm.';
 
+ALTER TABLE ONLY weir.families
+    ADD CONSTRAINT families_pkey PRIMARY KEY (run_id, step);
+
+COMMENT ON CONSTRAINT families_pkey ON weir.families IS 'A step fans out once.';
+
 ALTER TABLE ONLY weir.goose_version
     ADD CONSTRAINT goose_version_pkey PRIMARY KEY (id);
 
@@ -2067,6 +2413,11 @@ ALTER TABLE ONLY weir.heard
     ADD CONSTRAINT heard_pkey PRIMARY KEY (run_id, step);
 
 COMMENT ON CONSTRAINT heard_pkey ON weir.heard IS 'Only the last sign is kept.';
+
+ALTER TABLE ONLY weir.items
+    ADD CONSTRAINT items_pkey PRIMARY KEY (run_id, parent, item);
+
+COMMENT ON CONSTRAINT items_pkey ON weir.items IS 'Each place in the list has one child.';
 
 ALTER TABLE ONLY weir.kinds
     ADD CONSTRAINT kinds_pkey PRIMARY KEY (kind);
@@ -2083,6 +2434,11 @@ ALTER TABLE ONLY weir.legal_transitions
 
 COMMENT ON CONSTRAINT legal_transitions_pkey ON weir.legal_transitions IS 'A pair of states is legal once.';
 
+ALTER TABLE ONLY weir.limits
+    ADD CONSTRAINT limits_pkey PRIMARY KEY (key);
+
+COMMENT ON CONSTRAINT limits_pkey ON weir.limits IS 'A key has one limit.';
+
 ALTER TABLE ONLY weir.logs
     ADD CONSTRAINT logs_pkey PRIMARY KEY (run_id, step, attempt, seq);
 
@@ -2098,6 +2454,11 @@ ALTER TABLE ONLY weir.outputs
 
 COMMENT ON CONSTRAINT outputs_pkey ON weir.outputs IS 'An attempt ends once.';
 
+ALTER TABLE ONLY weir.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (run_id, step);
+
+COMMENT ON CONSTRAINT policies_pkey ON weir.policies IS 'A run or step has one row.';
+
 ALTER TABLE ONLY weir.progress
     ADD CONSTRAINT progress_pkey PRIMARY KEY (run_id, step);
 
@@ -2112,6 +2473,11 @@ ALTER TABLE ONLY weir.quarantine
     ADD CONSTRAINT quarantine_pkey PRIMARY KEY (run_id);
 
 COMMENT ON CONSTRAINT quarantine_pkey ON weir.quarantine IS 'A run is set aside once.';
+
+ALTER TABLE ONLY weir.rates
+    ADD CONSTRAINT rates_pkey PRIMARY KEY (key);
+
+COMMENT ON CONSTRAINT rates_pkey ON weir.rates IS 'A key has one bucket.';
 
 ALTER TABLE ONLY weir.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
@@ -2133,6 +2499,11 @@ ALTER TABLE ONLY weir.run_inputs
 
 COMMENT ON CONSTRAINT run_inputs_pkey ON weir.run_inputs IS 'A run has one input.';
 
+ALTER TABLE ONLY weir.run_outputs
+    ADD CONSTRAINT run_outputs_pkey PRIMARY KEY (run_id);
+
+COMMENT ON CONSTRAINT run_outputs_pkey ON weir.run_outputs IS 'A run has one output.';
+
 ALTER TABLE ONLY weir.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 
@@ -2142,6 +2513,16 @@ ALTER TABLE ONLY weir.schema_info
     ADD CONSTRAINT schema_info_pkey PRIMARY KEY (one);
 
 COMMENT ON CONSTRAINT schema_info_pkey ON weir.schema_info IS 'One row at the most.';
+
+ALTER TABLE ONLY weir.signals
+    ADD CONSTRAINT signals_pkey PRIMARY KEY (run_id, step);
+
+COMMENT ON CONSTRAINT signals_pkey ON weir.signals IS 'At most one signal ends a step.';
+
+ALTER TABLE ONLY weir.slots
+    ADD CONSTRAINT slots_pkey PRIMARY KEY (run_id, step);
+
+COMMENT ON CONSTRAINT slots_pkey ON weir.slots IS 'A run or step stands in one line at a time.';
 
 ALTER TABLE ONLY weir.step_inputs
     ADD CONSTRAINT step_inputs_pkey PRIMARY KEY (run_id, step);
@@ -2181,6 +2562,10 @@ CREATE INDEX needs_of_step ON weir.needs USING btree (step, run_id, need);
 
 COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need; the need is in it so that the primary key is never the cheaper way to those of a step.';
 
+CREATE INDEX rates_due ON weir.rates USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+COMMENT ON INDEX weir.rates_due IS 'Which bucket is waited for, and gets a token next.';
+
 CREATE INDEX river_job_kind ON weir.river_job USING btree (kind);
 
 CREATE INDEX river_job_prioritized_fetching_index ON weir.river_job USING btree (state, queue, priority, scheduled_at, id);
@@ -2196,6 +2581,18 @@ CREATE INDEX river_notification_topic_id_idx ON weir.river_notification USING bt
 CREATE UNIQUE INDEX run_idempotency_key_is_used_once ON weir.runs USING btree (idempotency_scope, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 COMMENT ON INDEX weir.run_idempotency_key_is_used_once IS 'The same Idempotency-Key of the same client is the same run.';
+
+CREATE UNIQUE INDEX run_is_the_only_child_of_its_step ON weir.runs USING btree (parent_run, parent_step) WHERE (parent_run IS NOT NULL);
+
+COMMENT ON INDEX weir.run_is_the_only_child_of_its_step IS 'A step starts one child run, whoever dies in between.';
+
+CREATE UNIQUE INDEX run_key_has_one_live_run ON weir.runs USING btree (key) WHERE ((key IS NOT NULL) AND admitted AND (finished_at IS NULL));
+
+COMMENT ON INDEX weir.run_key_has_one_live_run IS 'At most one run per key has been let in and has not ended.';
+
+CREATE INDEX runs_by_key ON weir.runs USING btree (key, created_at DESC, id DESC) WHERE (key IS NOT NULL);
+
+COMMENT ON INDEX weir.runs_by_key IS 'The runs of a key, newest first.';
 
 CREATE INDEX runs_by_label ON weir.runs USING gin (labels jsonb_path_ops) WITH (fastupdate=off) WHERE (labels <> '{}'::jsonb);
 
@@ -2217,6 +2614,26 @@ CREATE INDEX runs_newest ON weir.runs USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX weir.runs_newest IS 'Lists runs, newest first, page by page.';
 
+CREATE INDEX runs_overdue ON weir.runs USING btree (deadline_at) WHERE ((deadline_at IS NOT NULL) AND (finished_at IS NULL));
+
+COMMENT ON INDEX weir.runs_overdue IS 'Which run times out next.';
+
+CREATE INDEX runs_rerun_of ON weir.runs USING btree (rerun_of) WHERE (rerun_of IS NOT NULL);
+
+COMMENT ON INDEX weir.runs_rerun_of IS 'The runs that do a run again.';
+
+CREATE INDEX slots_due ON weir.slots USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+COMMENT ON INDEX weir.slots_due IS 'Which run starts next by its start_at.';
+
+CREATE INDEX slots_line ON weir.slots USING btree (waiting_on, priority, seq) WHERE (waiting_on IS NOT NULL);
+
+COMMENT ON INDEX weir.slots_line IS 'Who is next in a line: those behind cost nothing.';
+
+CREATE INDEX slots_of_key ON weir.slots USING btree (concurrency_key, seq) WHERE (concurrency_key IS NOT NULL);
+
+COMMENT ON INDEX weir.slots_of_key IS 'Who holds or waits for a key, oldest first.';
+
 CREATE INDEX steps_retrying ON weir.steps USING btree (run_after) WHERE ((state = 'retrying'::weir.step_state) AND (river_job_id IS NULL));
 
 COMMENT ON INDEX weir.steps_retrying IS 'What is to be tried again and is not dispatched: a backlog of what is costs nothing.';
@@ -2224,6 +2641,10 @@ COMMENT ON INDEX weir.steps_retrying IS 'What is to be tried again and is not di
 CREATE INDEX steps_running ON weir.steps USING btree (worker_id, deadline_at) WHERE (state = 'running'::weir.step_state);
 
 COMMENT ON INDEX weir.steps_running IS 'What a worker holds: for heartbeats, leases and deadlines.';
+
+CREATE INDEX steps_waiting_due ON weir.steps USING btree (LEAST(run_after, deadline_at)) WHERE ((state = 'waiting'::weir.step_state) AND ((run_after IS NOT NULL) OR (deadline_at IS NOT NULL)));
+
+COMMENT ON INDEX weir.steps_waiting_due IS 'What waits for a time, or not beyond one: a backlog of it costs nothing.';
 
 CREATE INDEX stops_of_worker ON weir.stops USING btree (worker_id);
 
@@ -2249,7 +2670,7 @@ CREATE TRIGGER run_counts_are_not_made_by_hand BEFORE UPDATE OF steps_total, ste
 
 COMMENT ON TRIGGER run_counts_are_not_made_by_hand ON weir.runs IS 'A run ends when its steps have, and as they have.';
 
-CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (new.state = old.state) AND ((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, submit its plan again: that is a new run.');
+CREATE TRIGGER run_final_keeps_everything BEFORE UPDATE OF cause, max_parallel, steps_total, steps_open, steps_failed, start_at, deadline_at, cancel_requested_at, cancel_requested_by, cancel_reason, cancel_cause, admitted, timeout, failing_at ON weir.runs FOR EACH ROW WHEN (((old.state = ANY (ARRAY['succeeded'::weir.run_state, 'failed'::weir.run_state, 'cancelled'::weir.run_state])) AND (new.state = old.state) AND ((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.max_parallel IS DISTINCT FROM new.max_parallel)) OR (old.steps_total IS DISTINCT FROM new.steps_total)) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) OR (old.start_at IS DISTINCT FROM new.start_at)) OR (old.deadline_at IS DISTINCT FROM new.deadline_at)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.cancel_cause IS DISTINCT FROM new.cancel_cause)) OR (old.admitted IS DISTINCT FROM new.admitted)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.failing_at IS DISTINCT FROM new.failing_at)))) EXECUTE FUNCTION weir.refuse('a final run keeps everything', 'What it was when it ended is what happened. To do the work again, rerun it: weir rerun RUN makes a new run.');
 
 COMMENT ON TRIGGER run_final_keeps_everything ON weir.runs IS 'A run that has ended says for ever how it ended.';
 
@@ -2257,7 +2678,7 @@ CREATE TRIGGER run_finished_at_stays_in_the_same_state BEFORE UPDATE OF finished
 
 COMMENT ON TRIGGER run_finished_at_stays_in_the_same_state ON weir.runs IS 'When a run ended is set by its end.';
 
-CREATE TRIGGER run_identity_never_changes BEFORE UPDATE OF id, name, on_failure, created_at, created_by, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels, description ON weir.runs FOR EACH ROW WHEN (((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.on_failure IS DISTINCT FROM new.on_failure)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.key IS DISTINCT FROM new.key)) OR (old.idempotency_scope IS DISTINCT FROM new.idempotency_scope)) OR (old.idempotency_key IS DISTINCT FROM new.idempotency_key)) OR (old.idempotency_digest IS DISTINCT FROM new.idempotency_digest)) OR (old.rerun_of IS DISTINCT FROM new.rerun_of)) OR (old.labels IS DISTINCT FROM new.labels)) OR (old.description IS DISTINCT FROM new.description))) EXECUTE FUNCTION weir.refuse('what a run was submitted with never changes', 'Only its state, its counts, its limits and the request to cancel it do. Submit another run instead.');
+CREATE TRIGGER run_identity_never_changes BEFORE UPDATE OF id, name, on_failure, created_at, created_by, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels, description, limited, wants_output, depth, plan_version, parent_run, parent_step ON weir.runs FOR EACH ROW WHEN (((((((((((((((((((old.id IS DISTINCT FROM new.id) OR (old.name IS DISTINCT FROM new.name)) OR (old.on_failure IS DISTINCT FROM new.on_failure)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.created_by IS DISTINCT FROM new.created_by)) OR (old.key IS DISTINCT FROM new.key)) OR (old.idempotency_scope IS DISTINCT FROM new.idempotency_scope)) OR (old.idempotency_key IS DISTINCT FROM new.idempotency_key)) OR (old.idempotency_digest IS DISTINCT FROM new.idempotency_digest)) OR (old.rerun_of IS DISTINCT FROM new.rerun_of)) OR (old.labels IS DISTINCT FROM new.labels)) OR (old.description IS DISTINCT FROM new.description)) OR (old.limited IS DISTINCT FROM new.limited)) OR (old.wants_output IS DISTINCT FROM new.wants_output)) OR (old.depth IS DISTINCT FROM new.depth)) OR (old.plan_version IS DISTINCT FROM new.plan_version)) OR (old.parent_run IS DISTINCT FROM new.parent_run)) OR (old.parent_step IS DISTINCT FROM new.parent_step))) EXECUTE FUNCTION weir.refuse('what a run was submitted with never changes', 'Only its state, its counts, its limits and the request to cancel it do. Submit another run instead.');
 
 COMMENT ON TRIGGER run_identity_never_changes ON weir.runs IS 'Clients, steps and history name a run by its id; what it was submitted with is what it was submitted with.';
 
@@ -2268,6 +2689,10 @@ COMMENT ON TRIGGER run_is_born_running ON weir.runs IS 'Nothing has happened to 
 CREATE TRIGGER run_open_is_not_deleted BEFORE DELETE ON weir.runs FOR EACH ROW WHEN ((old.state = ANY (ARRAY['running'::weir.run_state, 'paused'::weir.run_state]))) EXECUTE FUNCTION weir.refuse('an open run cannot be deleted', 'Cancel it, and wait until it is final: weir cancel RUN.');
 
 COMMENT ON TRIGGER run_open_is_not_deleted ON weir.runs IS 'Workers may hold steps of it: it has to end first.';
+
+CREATE TRIGGER run_stays_admitted BEFORE UPDATE OF admitted ON weir.runs FOR EACH ROW WHEN (((old.admitted AND (NOT new.admitted)) OR (new.admitted AND (NOT old.admitted) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text)))) EXECUTE FUNCTION weir.refuse('a run is admitted once, and by reconcile', 'What holds it back stands in weir.slots: change the limit (weir limit set KEY N) or cancel what is before it.');
+
+COMMENT ON TRIGGER run_stays_admitted ON weir.runs IS 'Limits are counted at the admission of a run.';
 
 CREATE TRIGGER run_transition_is_legal BEFORE UPDATE OF state ON weir.runs FOR EACH ROW WHEN (((old.state <> new.state) AND (NOT
         CASE old.state
@@ -2299,11 +2724,11 @@ CREATE TRIGGER step_counts_are_not_made_by_hand BEFORE UPDATE OF needs_total, ne
 
 COMMENT ON TRIGGER step_counts_are_not_made_by_hand ON weir.steps IS 'A step starts when its needs have ended, and not when somebody has said so.';
 
-CREATE TRIGGER step_final_keeps_everything BEFORE UPDATE OF cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, timeout, grace, stall_after, report, queue, retry ON weir.steps FOR EACH ROW WHEN (((old.state >= 'succeeded'::weir.step_state) AND (new.state = old.state) AND ((((((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.failures IS DISTINCT FROM new.failures)) OR (old.has_output IS DISTINCT FROM new.has_output)) OR (old.allow_failure IS DISTINCT FROM new.allow_failure)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.run_if IS DISTINCT FROM new.run_if)) OR (old.max_attempts IS DISTINCT FROM new.max_attempts)) OR (old.last_outcome IS DISTINCT FROM new.last_outcome)) OR (old.run_after IS DISTINCT FROM new.run_after)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.grace IS DISTINCT FROM new.grace)) OR (old.stall_after IS DISTINCT FROM new.stall_after)) OR (old.report IS DISTINCT FROM new.report)) OR (old.queue IS DISTINCT FROM new.queue)) OR (old.retry IS DISTINCT FROM new.retry)))) EXECUTE FUNCTION weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, submit its plan again: that is a new run.');
+CREATE TRIGGER step_final_keeps_everything BEFORE UPDATE OF cause, failures, has_output, allow_failure, priority, run_if, max_attempts, last_outcome, run_after, cancel_requested_at, cancel_requested_by, cancel_reason, cancel_cause, timeout, grace, stall_after, report, queue, retry ON weir.steps FOR EACH ROW WHEN (((old.state >= 'succeeded'::weir.step_state) AND (new.state = old.state) AND (((((((((((((((((((old.cause IS DISTINCT FROM new.cause) OR (old.failures IS DISTINCT FROM new.failures)) OR (old.has_output IS DISTINCT FROM new.has_output)) OR (old.allow_failure IS DISTINCT FROM new.allow_failure)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.run_if IS DISTINCT FROM new.run_if)) OR (old.max_attempts IS DISTINCT FROM new.max_attempts)) OR (old.last_outcome IS DISTINCT FROM new.last_outcome)) OR (old.run_after IS DISTINCT FROM new.run_after)) OR (old.cancel_requested_at IS DISTINCT FROM new.cancel_requested_at)) OR (old.cancel_requested_by IS DISTINCT FROM new.cancel_requested_by)) OR (old.cancel_reason IS DISTINCT FROM new.cancel_reason)) OR (old.cancel_cause IS DISTINCT FROM new.cancel_cause)) OR (old.timeout IS DISTINCT FROM new.timeout)) OR (old.grace IS DISTINCT FROM new.grace)) OR (old.stall_after IS DISTINCT FROM new.stall_after)) OR (old.report IS DISTINCT FROM new.report)) OR (old.queue IS DISTINCT FROM new.queue)) OR (old.retry IS DISTINCT FROM new.retry)))) EXECUTE FUNCTION weir.refuse('a final step keeps everything but bookkeeping', 'What it was when it ended is what happened. To do the work again, rerun it: weir rerun RUN makes a new run.');
 
 COMMENT ON TRIGGER step_final_keeps_everything ON weir.steps IS 'A step that has ended says for ever how it ended. Only settled and the counts of needs are still written.';
 
-CREATE TRIGGER step_identity_never_changes BEFORE UPDATE OF run_id, step, key, kind, runs_on, created_at, reused_from ON weir.steps FOR EACH ROW WHEN ((((((((old.run_id IS DISTINCT FROM new.run_id) OR (old.step IS DISTINCT FROM new.step)) OR (old.key IS DISTINCT FROM new.key)) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.runs_on IS DISTINCT FROM new.runs_on)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.reused_from IS DISTINCT FROM new.reused_from))) EXECUTE FUNCTION weir.refuse('what a step is never changes: its run, ordinal, key, kind, runs_on, created_at and reused_from', 'Its history and its edges name it by these. Submit another plan instead.');
+CREATE TRIGGER step_identity_never_changes BEFORE UPDATE OF run_id, step, key, kind, runs_on, created_at, reused_from, limited, expects, parent, item ON weir.steps FOR EACH ROW WHEN ((((((((((((old.run_id IS DISTINCT FROM new.run_id) OR (old.step IS DISTINCT FROM new.step)) OR (old.key IS DISTINCT FROM new.key)) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.runs_on IS DISTINCT FROM new.runs_on)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.reused_from IS DISTINCT FROM new.reused_from)) OR (old.limited IS DISTINCT FROM new.limited)) OR (old.expects IS DISTINCT FROM new.expects)) OR (old.parent IS DISTINCT FROM new.parent)) OR (old.item IS DISTINCT FROM new.item))) EXECUTE FUNCTION weir.refuse('what a step is never changes: its run, ordinal, key, kind, runs_on, created_at, reused_from, limited, expects, parent and item', 'Its history and its edges name it by these. Submit another plan instead.');
 
 COMMENT ON TRIGGER step_identity_never_changes ON weir.steps IS 'History, edges and logs name a step by its run and ordinal, people by its key.';
 

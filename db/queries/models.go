@@ -296,6 +296,24 @@ type WeirDirty struct {
 	At time.Time
 }
 
+// Fan-outs (for_each): how far the list is expanded into child steps, and how many of those have ended.
+type WeirFamily struct {
+	// Which run: weir.runs.id.
+	RunID uuid.UUID
+	// The ordinal of the step that fans out.
+	Step int32
+	// How long its list is.
+	Total int32
+	// How many children there are so far: a thousand are made in a transaction.
+	Expanded int32
+	// How many of them are settled.
+	Ended int32
+	// How many of those failed, with allow_failure or without.
+	Failed int32
+	// The list, until it is expanded.
+	Items json.RawMessage
+}
+
 type WeirGooseVersion struct {
 	ID        int32
 	VersionID int64
@@ -313,6 +331,20 @@ type WeirHeard struct {
 	Attempt int32
 	// When it arrived. infinity: lines are missing from the log of the attempt, so that silence says nothing; only its worker can tell whether it has stalled.
 	At time.Time
+}
+
+// What each child of a fan-out got as its item.
+type WeirItem struct {
+	// Which run: weir.runs.id.
+	RunID uuid.UUID
+	// The ordinal of the step that fanned out.
+	Parent int32
+	// The place in the list, from 0.
+	Item int32
+	// The ordinal of the child.
+	Step int32
+	// The item: any JSON.
+	Value json.RawMessage
 }
 
 // Every kind of step that a worker ever registered, with its schemas. A plan that names another one is refused.
@@ -367,6 +399,22 @@ type WeirLegalTransition struct {
 	ToState string
 	// What has happened then, in a few words.
 	Meaning string
+}
+
+// How many of each key hold a slot, and how many may. Kept only while something is administered, held or waited for.
+type WeirLimit struct {
+	// The key of the plans. Ours begin with ~: ~run/ID is max_parallel of a run, ~each/ID/STEP of a fan-out, ~key/KEY the one live run of a key.
+	Key string
+	// How many slots are held. Counted by one pass at a time (shard 16).
+	Used int32
+	// The limit that the plan said which asked last.
+	Declared *int32
+	// The limit that somebody set (weir limit set): it goes before what plans say.
+	Administered *int32
+	// When they set it.
+	AdministeredAt *time.Time
+	// Who set it.
+	AdministeredBy *string
 }
 
 // What attempts wrote: standard output and error of commands, and the log of handlers. Sending a line twice stores it once.
@@ -471,6 +519,32 @@ type WeirOverview struct {
 	Took int32
 }
 
+// Limits, fan-outs and outputs of runs (step 0) and steps that have any; no row: none. Keys are evaluated.
+type WeirPolicy struct {
+	// Which run: weir.runs.id.
+	RunID uuid.UUID
+	// The step's ordinal; 0: the run itself.
+	Step int32
+	// How many of its key may run at once; what weir limit set says goes before it.
+	ConcurrencyLimit *int32
+	// How many of its key may start in rate_per.
+	RateLimit *int32
+	// How many children of this fan-out may run at once. (That of a run is in weir.runs.)
+	MaxParallel *int32
+	// What it shares its slots with.
+	ConcurrencyKey *string
+	// What happens when all slots are taken: queue, cancel_oldest or cancel_newest.
+	ConcurrencyStrategy *string
+	// What it shares its rate with.
+	RateKey *string
+	// The time in which rate_limit may start.
+	RatePer pgtype.Interval
+	// The expression that gives the list to fan out over.
+	ForEach *string
+	// The output of the run, expressions not evaluated.
+	Output json.RawMessage
+}
+
 // How far running steps say they are: the last word of each.
 type WeirProgress struct {
 	// Which run: weir.runs.id.
@@ -513,6 +587,22 @@ type WeirQuarantine struct {
 	At time.Time
 	// When it is tried again.
 	RetryAt time.Time
+}
+
+// Token buckets: a start takes a token, and rate_limit of them come in rate_per, by the clock of this database.
+type WeirRate struct {
+	// The key of the plans.
+	Key string
+	// How many there were at refilled_at, parts of one included.
+	Tokens float64
+	// When they were counted.
+	RefilledAt time.Time
+	// When the next token is there, while something waits for it.
+	DueAt *time.Time
+	// How many there are at the most, and how many come in rate_per, as the plan said which asked last.
+	RateLimit int32
+	// The time in which that many come.
+	RatePer pgtype.Interval
 }
 
 type WeirRiverJob struct {
@@ -614,6 +704,26 @@ type WeirRun struct {
 	Labels json.RawMessage
 	// The plan's description.
 	Description string
+	// False while something holds the run as a whole back: start_at, its key, a concurrency limit or a rate (weir.slots says which). Its first steps stay pending until then.
+	Admitted bool
+	// True when it was submitted with something that may hold it back: weir.slots has a row for it while it waits and while it is open.
+	Limited bool
+	// True when its plan has an output, which is evaluated when the run ends.
+	WantsOutput bool
+	// How many runs are above it: 0 for what was submitted, one more for each child run.
+	Depth int16
+	// Which version of the named plan it runs; null: the plan came with the submit.
+	PlanVersion *int32
+	// The ordinal of the step of the parent run that waits for this one.
+	ParentStep *int32
+	// The run that this one is a step of; null: none.
+	ParentRun *uuid.UUID
+	// How long the run as a whole may take from its admission on; null: for ever.
+	Timeout pgtype.Interval
+	// When on_failure: cancel struck: what runs only after success (run_if all_succeeded) is cancelled, the rest still runs.
+	FailingAt *time.Time
+	// Why the cancellation was asked for, where it was not a person: run_timeout, superseded; null: somebody asked.
+	CancelCause *WeirCause
 }
 
 // What runs were given as input; no row: {}. Off the hot path: no transition carries it along.
@@ -622,6 +732,16 @@ type WeirRunInput struct {
 	RunID uuid.UUID
 	// Its input, an object.
 	Input json.RawMessage
+}
+
+// The outputs of runs whose plan has one, evaluated when they ended.
+type WeirRunOutput struct {
+	// Which run: weir.runs.id.
+	RunID uuid.UUID
+	// The output: any JSON.
+	Output json.RawMessage
+	// {code, message} when it could not be evaluated or kept.
+	OutputError json.RawMessage
 }
 
 // One row for each step that a worker holds now. Found through an index of running steps: it costs nothing that others have finished.
@@ -674,6 +794,44 @@ type WeirSchemaInfo struct {
 	Epoch uuid.UUID
 	// When the last migration ended.
 	MigratedAt time.Time
+}
+
+// Signals for steps that wait for one. One that comes before its step waits is kept; the first one wins.
+type WeirSignal struct {
+	// Which run: weir.runs.id.
+	RunID uuid.UUID
+	// The step's ordinal.
+	Step int32
+	// What came with it: the output of the step.
+	Payload json.RawMessage
+	// When it came.
+	At time.Time
+	// Who sent it: an actor.
+	SentBy string
+}
+
+// Who holds slots of limits, and who waits in which line: runs (step 0) and steps that something limits, while they are open. Written by one pass at a time (shard 16).
+type WeirSlot struct {
+	// Its place in any line: who asked first goes first, within a priority.
+	Seq int64
+	// Which run: weir.runs.id.
+	RunID uuid.UUID
+	// The step's ordinal; 0: the run itself.
+	Step int32
+	// Of the step; lines are in order of it. Runs have 2.
+	Priority int16
+	// The line that it stands in: a key of weir.limits, ~rate/KEY, or ~start (start_at). Null: it waits for nothing any more.
+	WaitingOn *string
+	// The key of its concurrency limit; null: it has none.
+	ConcurrencyKey *string
+	// The keys of weir.limits that it holds a slot of: all that it needs, or none.
+	Holds []string
+	// When its start_at is, in the line ~start.
+	DueAt *time.Time
+	// When it asked.
+	AskedAt time.Time
+	// Since when it waits for nothing.
+	HeldAt *time.Time
 }
 
 // One node of a run: the unit of work. A step moves only along weir.legal_transitions; attempt is the fence that keeps a worker from the past from changing it; every change of state stands in weir.transitions.
@@ -762,6 +920,16 @@ type WeirStep struct {
 	CancelReason *string
 	// The rest of its retry policy: {on, backoff, initial_ms, max_ms, jitter}; null: the defaults.
 	Retry json.RawMessage
+	// True when it needs a slot before it is dispatched: a concurrency limit, a rate, or max_parallel. weir.slots has a row for it while it waits for one and while it holds one.
+	Limited bool
+	// For a child of a fan-out (for_each): the ordinal of the step that fanned out.
+	Parent *int32
+	// For a child of a fan-out: its place in the list, from 0.
+	Item *int32
+	// What it waits for once its needs are met: signal, approval or time (kind wait), children (for_each) or run (kind plan). Null: a worker claims it.
+	Expects *string
+	// Why its cancellation was asked for, where it was not a person; null: somebody asked.
+	CancelCause *WeirCause
 }
 
 // What steps were given as `with`, expressions not evaluated; no row: {}.

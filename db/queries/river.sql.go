@@ -89,7 +89,7 @@ const riverInterfered = `-- name: RiverInterfered :many
 select s.run_id, s.step, s.state, s.river_job_id::bigint as token, coalesce(j.state::text, 'deleted')::text as river_state
 from (select unnest($1::uuid[]) as id) a
 cross join lateral (
-  select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = a.id and s.river_job_id is not null and s.state in ('available', 'retrying', 'running') and s.runs_on = 'replica' offset 0
+  select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry, limited, parent, item, expects, cancel_cause from weir.steps s where s.run_id = a.id and s.river_job_id is not null and s.state in ('available', 'retrying', 'running') and s.runs_on = 'replica' offset 0
 ) s
 left join weir.river_job j on j.id = s.river_job_id
 where (

@@ -22,7 +22,7 @@ with missing as materialized (
     end as why
   from (select unnest($1::uuid[]) as id) a
   join weir.runs r on r.id = a.id
-  cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = r.id and not s.settled offset 0) s
+  cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry, limited, parent, item, expects, cancel_cause from weir.steps s where s.run_id = r.id and not s.settled offset 0) s
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
   where r.state::text in ('running', 'paused') and (
     s.state >= 'succeeded'
@@ -112,7 +112,7 @@ with edge as materialized (
 )
 select s.run_id, s.step
 from told c
-cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry from weir.steps s where s.run_id = c.run_id and s.step = c.step and s.state = 'pending' offset 0) s
+cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry, limited, parent, item, expects, cancel_cause from weir.steps s where s.run_id = c.run_id and s.step = c.step and s.state = 'pending' offset 0) s
 where (s.needs_open <> c.needs_open or s.needs_failed <> c.needs_failed or s.needs_allowed <> c.needs_allowed or s.needs_neutral <> c.needs_neutral)
   and c.needs_open + c.needs_failed + c.needs_allowed + c.needs_neutral <= s.needs_total
 `
