@@ -73,7 +73,7 @@ func TestM8BadPlans(t *testing.T) {
 		"null character":  {`{"name": "p", "description": "a\u0000b", "steps": [{"key": "a", "kind": "noop"}]}`, "body.description", "out_of_range"},
 		"null in a value": {`{"name": "p", "input": {"x": ["a\u0000b"]}, "steps": [{"key": "a", "kind": "noop"}]}`, "body.input.x[0]", "out_of_range"},
 		"half surrogate":  {`{"name": "p", "input": {"x": "\ud800"}, "steps": [{"key": "a", "kind": "noop"}]}`, "body.input.x", "out_of_range"},
-		"not yet":         {`{"name": "p", "timeout": "1h", "steps": [{"key": "a", "kind": "noop"}]}`, "body.timeout", "not_supported_yet"},
+		"not yet":         {`{"name": "p", "matrix": "1h", "steps": [{"key": "a", "kind": "noop"}]}`, "body.matrix", "not_supported_yet"},
 		"a list":          {`[]`, "body", "wrong_type"},
 		"null":            {`null`, "body", "empty_plan"},
 	} {

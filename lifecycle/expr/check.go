@@ -7,12 +7,27 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
+// Visible is what the expressions of one place may ask for. The zero value sees nothing.
+type Visible struct {
+	Input, Run bool
+	Step       bool                  // step.key and attempt
+	Item       bool                  // item and index
+	Needs      func(key string) bool // says which keys are direct needs; nil: needs cannot be seen
+	Steps      func(key string) bool // says which keys are steps of the plan; nil: steps cannot be seen
+}
+
+// InStep is what the `with` of a step sees: its direct needs, and its item if it is a child of a for_each.
+func InStep(item bool, needs ...string) Visible {
+	return Visible{Input: true, Run: true, Step: true, Item: item, Needs: func(key string) bool { return slices.Contains(needs, key) }}
+}
+
 // Check lists what is wrong with the expressions in `with`: malformed ones, and paths that can never exist because their
-// root is not known or they lead into a step that is not among the direct needs. The named top-level members are not looked
-// into. `with` that is not JSON is one problem.
-func Check(with json.RawMessage, needs []string, literal ...string) []Problem {
+// root cannot be seen or they lead to a step that cannot be seen. The named top-level members are not looked into. `with`
+// that is not JSON is one problem.
+func Check(with json.RawMessage, in Visible, literal ...string) []Problem {
 	if !mayHave(with) {
 		return nil
 	}
@@ -20,7 +35,7 @@ func Check(with json.RawMessage, needs []string, literal ...string) []Problem {
 	if err != nil {
 		return []Problem{{Path: "with", Code: CodeBadExpression, Message: "is not JSON"}}
 	}
-	c := checker{known: func(key string) bool { return slices.Contains(needs, key) }}
+	c := checker{visible: in}
 	if object, ok := v.(map[string]any); ok {
 		for _, name := range slices.Sorted(maps.Keys(object)) {
 			if !slices.Contains(literal, name) {
@@ -33,19 +48,37 @@ func Check(with json.RawMessage, needs []string, literal ...string) []Problem {
 	return c.problems
 }
 
-// CheckText lists what is wrong with the expressions in one text; their Path is empty. isNeed says whether a step key is a
-// direct need.
-func CheckText(text string, isNeed func(key string) bool) []Problem {
+// CheckText lists what is wrong with the expressions in one text; their Path is empty.
+func CheckText(text string, in Visible) []Problem {
 	if !Has(text) {
 		return nil
 	}
-	c := checker{known: isNeed}
+	c := checker{visible: in}
 	c.text(text, "")
 	return c.problems
 }
 
+// CheckList lists what is wrong with a text that has to be one expression that may give a list; their Path is empty.
+func CheckList(text string, in Visible) []Problem {
+	wrong := func(message string) []Problem { return []Problem{{Code: CodeBadExpression, Message: message}} }
+	p, err := whole(text)
+	if err != nil {
+		return wrong(err.Error())
+	}
+	if code, message := p.impossible(in); code != "" {
+		return []Problem{{Code: code, Message: message}}
+	}
+	switch {
+	case p.root == "input":
+		return nil
+	case (p.root == "needs" || p.root == "steps") && p.rest[1].is("output"):
+		return nil
+	}
+	return wrong("the expression can never give a list: it must lead into input or the output of a need")
+}
+
 type checker struct {
-	known    func(key string) bool
+	visible  Visible
 	problems []Problem
 }
 
@@ -73,7 +106,7 @@ func (c *checker) text(text, at string) {
 		case p.err != nil:
 			c.problems = append(c.problems, Problem{Path: at, Code: CodeBadExpression, Message: p.err.Error()})
 		case p.path != nil:
-			if code, message := p.path.impossible(c.known); code != "" {
+			if code, message := p.path.impossible(c.visible); code != "" {
 				c.problems = append(c.problems, Problem{Path: at, Code: code, Message: message})
 			}
 		}
@@ -81,48 +114,98 @@ func (c *checker) text(text, at string) {
 }
 
 // impossible says why a path can never exist; "" when it may.
-func (p *path) impossible(isNeed func(key string) bool) (code, message string) {
+func (p *path) impossible(in Visible) (code, message string) {
+	bad := func(message string) (string, string) { return CodeBadExpression, message }
+	switch {
+	case p.root == "secrets":
+		return CodeNotSupportedYet, "secrets in expressions are not supported yet"
+	case !slices.Contains(roots, p.root):
+		return bad("an expression must start with " + in.roots())
+	case !in.sees(p.root):
+		return bad(why(p.root) + "; it must start with " + in.roots())
+	}
 	switch p.root {
-	case "input":
-		return "", ""
 	case "needs":
-		return p.impossibleNeed(isNeed)
+		return p.impossibleStep("needs", "a need", "an expression asks for a step that is not among this step's needs", in.Needs)
+	case "steps":
+		return p.impossibleStep("steps", "a step", "an expression asks for a step that the plan does not have", in.Steps)
 	case "run":
 		if len(p.rest) != 1 || !p.rest[0].is("id") && !p.rest[0].is("name") {
-			return CodeBadExpression, "an expression asks for more of run than run.id and run.name"
+			return bad("an expression asks for more of run than run.id and run.name")
 		}
-		return "", ""
 	case "step":
 		if len(p.rest) != 1 || !p.rest[0].is("key") {
-			return CodeBadExpression, "an expression asks for more of step than step.key"
+			return bad("an expression asks for more of step than step.key")
 		}
-		return "", ""
-	case "attempt":
+	case "attempt", "index":
 		if len(p.rest) != 0 {
-			return CodeBadExpression, "an expression looks into attempt, which is a number"
+			return bad("an expression looks into " + p.root + ", which is a number")
 		}
-		return "", ""
-	case "secrets":
-		return CodeNotSupportedYet, "secrets in expressions are not supported yet"
 	}
-	return CodeBadExpression, "an expression must start with input, needs, run, step or attempt"
+	return "", ""
 }
 
-func (p *path) impossibleNeed(isNeed func(key string) bool) (code, message string) {
+func (p *path) impossibleStep(root, a, unknown string, known func(key string) bool) (code, message string) {
 	switch {
 	case len(p.rest) < 2 || p.rest[0].name == nil:
-		return CodeBadExpression, "an expression must say needs.KEY.output or needs.KEY.state"
-	case !isNeed(*p.rest[0].name):
-		return CodeBadExpression, "an expression asks for a step that is not among this step's needs"
+		return CodeBadExpression, fmt.Sprintf("an expression must say %[1]s.KEY.output or %[1]s.KEY.state", root)
+	case !known(*p.rest[0].name):
+		return CodeBadExpression, unknown
 	case p.rest[1].is("output"):
 		return "", ""
 	case p.rest[1].is("state"):
 		if len(p.rest) > 2 {
-			return CodeBadExpression, "an expression looks into the state of a need, which is a string"
+			return CodeBadExpression, "an expression looks into the state of " + a + ", which is a string"
 		}
 		return "", ""
 	}
-	return CodeBadExpression, "an expression asks for more of a need than its output and its state"
+	return CodeBadExpression, "an expression asks for more of " + a + " than its output and its state"
+}
+
+// roots are the words that an expression can start with, somewhere.
+var roots = []string{"input", "needs", "steps", "run", "step", "attempt", "item", "index"}
+
+func (in Visible) sees(root string) bool {
+	switch root {
+	case "input":
+		return in.Input
+	case "needs":
+		return in.Needs != nil
+	case "steps":
+		return in.Steps != nil
+	case "run":
+		return in.Run
+	case "step", "attempt":
+		return in.Step
+	case "item", "index":
+		return in.Item
+	}
+	return false
+}
+
+// roots lists what an expression can start with: input, run or step.
+func (in Visible) roots() string {
+	var seen []string
+	for _, root := range roots {
+		if in.sees(root) {
+			seen = append(seen, root)
+		}
+	}
+	if last := len(seen) - 1; last > 0 {
+		return strings.Join(seen[:last], ", ") + " or " + seen[last]
+	}
+	return strings.Join(seen, "")
+}
+
+// why says where a root can be seen, for a place where it cannot.
+func why(root string) string {
+	switch root {
+	case "item", "index":
+		return "an expression has " + root + " only in the with of a step that has for_each"
+	case "steps":
+		return "an expression has steps only in the output of a plan"
+	}
+	return "an expression here cannot ask for " + root
 }
 
 // mayHave reports whether JSON may hold an expression: false is certain.

@@ -42,9 +42,78 @@ func Eval(with json.RawMessage, scope Scope, literal ...string) (json.RawMessage
 	return out, nil
 }
 
+// EvalText returns the value of one string with every expression evaluated: the type of its value if it is one expression,
+// else a string. Errors are those of [Eval]; the Path of a *BadError is empty.
+func EvalText(text string, scope Scope) (json.RawMessage, error) {
+	e := evaluator{scope: scope, roots: map[string]any{}}
+	v, err := e.text(text, "")
+	if err != nil {
+		return nil, err
+	}
+	return encode(v)
+}
+
+// EvalValue returns any JSON with the expressions in its strings evaluated, like [Eval] the `with` of a step. The Path of a
+// *BadError starts with output.
+func EvalValue(value json.RawMessage, scope Scope) (json.RawMessage, error) {
+	if !mayHave(value) {
+		return value, nil
+	}
+	v, err := decode(value)
+	if err != nil {
+		return nil, &BadError{Path: "output", Message: "is not JSON"}
+	}
+	e := evaluator{scope: scope, roots: map[string]any{}}
+	if v, err = e.value(v, "output"); err != nil {
+		return nil, err
+	}
+	return encode(v)
+}
+
+// StepsOf lists the steps that the expressions of any JSON ask for as steps.KEY, sorted.
+func StepsOf(value json.RawMessage) []string {
+	keys := map[string]bool{}
+	if v, err := decode(value); err == nil {
+		stepsOf(v, keys)
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+func stepsOf(v any, keys map[string]bool) {
+	switch v := v.(type) {
+	case string:
+		for _, p := range split(v) {
+			if p.path != nil && p.path.root == "steps" && len(p.path.rest) > 0 && p.path.rest[0].name != nil {
+				keys[*p.path.rest[0].name] = true
+			}
+		}
+	case []any:
+		for _, item := range v {
+			stepsOf(item, keys)
+		}
+	case map[string]any:
+		for _, member := range v {
+			stepsOf(member, keys)
+		}
+	}
+}
+
+// visible is what a scope holds.
+func (s Scope) visible() Visible {
+	in := Visible{Input: true, Run: true, Step: true, Item: s.Item != nil, Needs: has(s.Needs)}
+	if s.Steps != nil {
+		in.Steps = has(s.Steps)
+	}
+	return in
+}
+
+func has(steps map[string]Need) func(key string) bool {
+	return func(key string) bool { _, ok := steps[key]; return ok }
+}
+
 type evaluator struct {
 	scope Scope
-	roots map[string]any // decoded documents by "" (input) and the needs' keys
+	roots map[string]any // decoded documents by name: input, item, needs.KEY, steps.KEY
 	size  int            // bytes put in place of expressions so far
 }
 
@@ -116,19 +185,20 @@ func (e *evaluator) account(v any) ([]byte, error) {
 }
 
 func (e *evaluator) lookUp(p *path, at string) (any, error) {
-	isNeed := func(key string) bool { _, ok := e.scope.Needs[key]; return ok }
-	if code, message := p.impossible(isNeed); code != "" {
+	if code, message := p.impossible(e.scope.visible()); code != "" {
 		return nil, &BadError{Path: at, Message: message}
 	}
 	switch p.root {
 	case "input":
-		return e.into(p, "", e.scope.Input, p.rest)
+		return e.into(p, "input", e.scope.Input, p.rest)
 	case "needs":
-		key := *p.rest[0].name
-		if p.rest[1].is("state") {
-			return e.scope.Needs[key].State, nil
-		}
-		return e.into(p, "needs."+key, e.scope.Needs[key].Output, p.rest[2:])
+		return e.step(p, e.scope.Needs)
+	case "steps":
+		return e.step(p, e.scope.Steps)
+	case "item":
+		return e.into(p, "item", e.scope.Item, p.rest)
+	case "index":
+		return json.Number(strconv.Itoa(e.scope.Index)), nil
 	case "run":
 		if p.rest[0].is("id") {
 			return e.scope.RunID, nil
@@ -139,6 +209,15 @@ func (e *evaluator) lookUp(p *path, at string) (any, error) {
 	default:
 		return json.Number(strconv.Itoa(e.scope.Attempt)), nil
 	}
+}
+
+// step looks into one of the steps that can be seen.
+func (e *evaluator) step(p *path, steps map[string]Need) (any, error) {
+	key := *p.rest[0].name
+	if p.rest[1].is("state") {
+		return steps[key].State, nil
+	}
+	return e.into(p, p.root+"."+key, steps[key].Output, p.rest[2:])
 }
 
 // into follows a path into a document. Each document is decoded once.

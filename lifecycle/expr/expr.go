@@ -1,7 +1,8 @@
 // Package expr evaluates the expressions in the `with` of a step, and checks them before anything runs.
 //
 // An expression is a path in `${{ }}`: input.a.b[0], needs.KEY.output…, needs.KEY.state, run.id, run.name, step.key,
-// attempt. Names that are not plain stand in brackets: needs["a.b"].output. There are no operators. A string that is one
+// attempt; in the children of a for_each also item… and index; in the output of a plan steps.KEY.output… and
+// steps.KEY.state. Which of them a place sees, [Visible] says. Names that are not plain stand in brackets: needs["a.b"].output. There are no operators. A string that is one
 // expression takes the type of its value; within other text a value becomes text, lists and objects as JSON. `$${{` is the
 // text `${{`. Names of members are never evaluated.
 package expr
@@ -9,19 +10,23 @@ package expr
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Scope is what expressions can see.
 type Scope struct {
 	Input   json.RawMessage
 	Needs   map[string]Need
+	Steps   map[string]Need // nil: none can be seen
+	Item    json.RawMessage // of a child of a for_each; nil: none can be seen
+	Index   int             // of the item, from 0
 	RunID   string
 	RunName string
 	StepKey string
 	Attempt int
 }
 
-// Need is a direct need of the step.
+// Need is a direct need of the step, or any step of the plan in Scope.Steps.
 type Need struct {
 	State  string
 	Output json.RawMessage // nil: none
@@ -33,14 +38,14 @@ type MissingError struct{ Path string }
 // Error implements error.
 func (e *MissingError) Error() string { return "the expression " + e.Path + " leads nowhere" }
 
-// BadError says that an expression is malformed, or asks for something that no step can see.
+// BadError says that an expression is malformed, or asks for something that its place cannot see.
 type BadError struct {
-	Path    string // where it stands: with.url
+	Path    string // where it stands: with.url; "" for EvalText
 	Message string
 }
 
 // Error implements error.
-func (e *BadError) Error() string { return e.Path + ": " + e.Message }
+func (e *BadError) Error() string { return strings.TrimPrefix(e.Path+": "+e.Message, ": ") }
 
 // The codes of problems. They are fault codes of plans.
 const (

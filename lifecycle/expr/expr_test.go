@@ -167,7 +167,9 @@ func bad() map[string]string {
 		"${{ ${{ input.a }} }}":      "one path",
 		"${{ ünput.a }}":             "one path",
 		"${{ inputs.a }}":            "must start with",
-		"${{ env.A }}":               "must start with",
+		"${{ env.A }}":               "must start with input, needs, run, step or attempt",
+		"${{ item.x }}":              "item only in the with of a step that has for_each",
+		"${{ steps.fetch.output }}":  "steps only in the output of a plan",
 		"${{ Input.a }}":             "must start with",
 		"${{ run }}":                 "run.id",
 		"${{ run.state }}":           "run.id",
@@ -220,7 +222,7 @@ func TestCheck(t *testing.T) {
 	for text, want := range bad() {
 		with, err := json.Marshal(map[string]any{"list": []any{0, map[string]string{"odd key": text}}})
 		require.NoError(t, err)
-		problems := expr.Check(with, needs)
+		problems := expr.Check(with, expr.InStep(false, needs...))
 		require.NotEmpty(t, problems, text)
 		require.Equal(t, `with.list[1]["odd key"]`, problems[0].Path)
 		require.Contains(t, problems[0].Message, want, text)
@@ -234,21 +236,21 @@ func TestCheck(t *testing.T) {
 	for _, text := range []string{"", "plain", "$${{ nonsense", `${{ input.a["b"][0] }} ${{ needs["a.b"].output.x }} ${{ run.id }} ${{ attempt }}`} {
 		with, err := json.Marshal(map[string]string{"v": text})
 		require.NoError(t, err)
-		require.Empty(t, expr.Check(with, needs), text)
+		require.Empty(t, expr.Check(with, expr.InStep(false, needs...)), text)
 	}
 }
 
 func TestCheckFindsEveryProblem(t *testing.T) {
 	t.Parallel()
 	with := `{"b":"${{ x }} ${{ input.a + }} ${{ input.ok }} ${{ needs.b.output }} ${{","a":["${{ }}"],"command":["${{"]}`
-	problems := expr.Check(json.RawMessage(with), nil, "command")
+	problems := expr.Check(json.RawMessage(with), expr.InStep(false), "command")
 	paths := make([]string, len(problems))
 	for i, p := range problems {
 		paths[i] = p.Path
 	}
 	require.Equal(t, []string{"with.a[0]", "with.b", "with.b", "with.b", "with.b"}, paths)
-	require.Len(t, expr.Check(json.RawMessage(`["${{ }}"]`), nil), 1)
-	require.Equal(t, "is not JSON", expr.Check(json.RawMessage(`"${{`), nil)[0].Message)
+	require.Len(t, expr.Check(json.RawMessage(`["${{ }}"]`), expr.InStep(false)), 1)
+	require.Equal(t, "is not JSON", expr.Check(json.RawMessage(`"${{`), expr.InStep(false))[0].Message)
 }
 
 func TestHas(t *testing.T) {
@@ -275,7 +277,7 @@ func FuzzEval(f *testing.F) {
 		for key := range s.Needs {
 			needs = append(needs, key)
 		}
-		problems := expr.Check(with, needs, "literal")
+		problems := expr.Check(with, expr.InStep(false, needs...), "literal")
 		out, err := expr.Eval(with, s, "literal")
 		var wrong *expr.BadError
 		var missing *expr.MissingError

@@ -88,6 +88,20 @@ func split(text string) []part {
 	}
 }
 
+// whole reads a text that is one expression.
+func whole(text string) (*path, error) {
+	rest, found := strings.CutPrefix(text, opening)
+	if !found {
+		return nil, errWhole
+	}
+	s := scanner{text: rest}
+	p, err := s.path()
+	if err == nil && s.at < len(s.text) {
+		return nil, errWhole
+	}
+	return p, err
+}
+
 // scanner reads one expression, from behind `${{` to behind `}}`.
 type scanner struct {
 	text string
@@ -98,6 +112,7 @@ var (
 	errUnclosed = errors.New("an expression is not closed: `}}` is missing")
 	errEmpty    = errors.New("an expression is empty: it must be a path like input.name")
 	errForm     = errors.New("an expression must be one path like input.name, needs.KEY.output or needs[\"a.b\"].output[0]; there are no operators (write $${{ for the text itself)")
+	errWhole    = errors.New("must be one expression and nothing else: ${{ needs.KEY.output }}")
 	errBracket  = errors.New("an expression has a bad bracket: it must be an index like [0] or a name like [\"a.b\"]")
 )
 

@@ -67,51 +67,47 @@ func TestFaults(t *testing.T) {
 		inPlan("labels: {a: " + strings.Repeat("x", 257) + "}"): "labels.a out_of_range",
 		inPlan("labels: {" + manyLabels(33) + "}"):              "labels out_of_range",
 		inPlan("on_failure: stop"):                              "on_failure out_of_range",
-		inPlan("on_failure: cancel"):                            "on_failure not_supported_yet",
-		inPlan("on_failure: pause"):                             "on_failure not_supported_yet",
 		inPlan("defaults: {key: x}"):                            "defaults.key unknown_field",
 		inPlan("defaults: {runs_on: remote}"):                   "defaults.runs_on not_supported_yet",
 		inPlan("defaults: {retry: {tries: 2}}"):                 "defaults.retry.tries unknown_field",
 		// fields of a step
-		"name: p\nsteps: [{kind: k}]":            "steps[0].key wrong_type",
-		"name: p\nsteps: [{key: a}]":             "steps[0].kind wrong_type",
-		"name: p\nsteps: [{key: 1, kind: k}]":    "steps[0].key wrong_type",
-		"name: p\nsteps: [{key: a b, kind: k}]":  "steps[0].key out_of_range",
-		"name: p\nsteps: [{key: a, kind: K}]":    "steps[0].kind out_of_range",
-		"name: p\nsteps: [{key: a, kind: wait}]": "steps[0].kind not_supported_yet",
-		"name: p\nsteps: [{key: a, kind: plan}]": "steps[0].kind not_supported_yet",
-		inStep("with: 5"):                        "steps[0].with wrong_type",
-		inStep("needs: a"):                       "steps[0].needs wrong_type",
-		inStep("needs: [5]"):                     "steps[0].needs[0] wrong_type",
-		inStep("needs: ['b c']"):                 "steps[0].needs[0] out_of_range",
-		inStep("needs: [b]"):                     "steps[0].needs[0] unknown_need",
-		inStep("needs: [a]"):                     "steps[0].needs[0] self_need",
-		inStep("run_if: always"):                 "steps[0].run_if out_of_range",
-		inStep("allow_failure: 'yes'"):           "steps[0].allow_failure wrong_type",
-		inStep("allow_failure: yes"):             "steps[0].allow_failure wrong_type", // a string in YAML 1.2
-		inStep("timeout: 5"):                     "steps[0].timeout wrong_type",
-		inStep("timeout: 5 minutes"):             "steps[0].timeout wrong_type",
-		inStep("timeout: 0s"):                    "steps[0].timeout out_of_range",
-		inStep("timeout: 366d"):                  "steps[0].timeout out_of_range",
-		inStep("grace: 11m"):                     "steps[0].grace out_of_range",
-		inStep("stall_after: never"):             "steps[0].stall_after wrong_type",
-		inStep("queue: Big"):                     "steps[0].queue out_of_range",
-		inStep("priority: 0"):                    "steps[0].priority out_of_range",
-		inStep("priority: 5"):                    "steps[0].priority out_of_range",
-		inStep("priority: 1.5"):                  "steps[0].priority wrong_type",
-		inStep("priority: high"):                 "steps[0].priority wrong_type",
-		inStep("priority: 1e400"):                "steps[0].priority out_of_range",
-		inStep("runs_on: remote"):                "steps[0].runs_on not_supported_yet",
-		inStep("runs_on: moon"):                  "steps[0].runs_on out_of_range",
-		inStep("retry: 3"):                       "steps[0].retry wrong_type",
-		inStep("retry: {max_attempts: 1001}"):    "steps[0].retry.max_attempts out_of_range",
-		inStep("retry: {on: failed}"):            "steps[0].retry.on wrong_type",
-		inStep("retry: {on: [skipped]}"):         "steps[0].retry.on[0] out_of_range",
-		inStep("retry: {on: [lost, lost]}"):      "steps[0].retry.on[1] duplicate_key",
-		inStep("retry: {backoff: linear}"):       "steps[0].retry.backoff out_of_range",
-		inStep("retry: {initial: 1}"):            "steps[0].retry.initial wrong_type",
-		inStep("retry: {jitter: 1.1}"):           "steps[0].retry.jitter out_of_range",
-		inStep("retry: {jitter: '0'}"):           "steps[0].retry.jitter wrong_type",
+		"name: p\nsteps: [{kind: k}]":           "steps[0].key wrong_type",
+		"name: p\nsteps: [{key: a}]":            "steps[0].kind wrong_type",
+		"name: p\nsteps: [{key: 1, kind: k}]":   "steps[0].key wrong_type",
+		"name: p\nsteps: [{key: a b, kind: k}]": "steps[0].key out_of_range",
+		"name: p\nsteps: [{key: a, kind: K}]":   "steps[0].kind out_of_range",
+		inStep("with: 5"):                       "steps[0].with wrong_type",
+		inStep("needs: a"):                      "steps[0].needs wrong_type",
+		inStep("needs: [5]"):                    "steps[0].needs[0] wrong_type",
+		inStep("needs: ['b c']"):                "steps[0].needs[0] out_of_range",
+		inStep("needs: [b]"):                    "steps[0].needs[0] unknown_need",
+		inStep("needs: [a]"):                    "steps[0].needs[0] self_need",
+		inStep("run_if: always"):                "steps[0].run_if out_of_range",
+		inStep("allow_failure: 'yes'"):          "steps[0].allow_failure wrong_type",
+		inStep("allow_failure: yes"):            "steps[0].allow_failure wrong_type", // a string in YAML 1.2
+		inStep("timeout: 5"):                    "steps[0].timeout wrong_type",
+		inStep("timeout: 5 minutes"):            "steps[0].timeout wrong_type",
+		inStep("timeout: 0s"):                   "steps[0].timeout out_of_range",
+		inStep("timeout: 366d"):                 "steps[0].timeout out_of_range",
+		inStep("grace: 11m"):                    "steps[0].grace out_of_range",
+		inStep("stall_after: never"):            "steps[0].stall_after wrong_type",
+		inStep("queue: Big"):                    "steps[0].queue out_of_range",
+		inStep("priority: 0"):                   "steps[0].priority out_of_range",
+		inStep("priority: 5"):                   "steps[0].priority out_of_range",
+		inStep("priority: 1.5"):                 "steps[0].priority wrong_type",
+		inStep("priority: high"):                "steps[0].priority wrong_type",
+		inStep("priority: 1e400"):               "steps[0].priority out_of_range",
+		inStep("runs_on: remote"):               "steps[0].runs_on not_supported_yet",
+		inStep("runs_on: moon"):                 "steps[0].runs_on out_of_range",
+		inStep("retry: 3"):                      "steps[0].retry wrong_type",
+		inStep("retry: {max_attempts: 1001}"):   "steps[0].retry.max_attempts out_of_range",
+		inStep("retry: {on: failed}"):           "steps[0].retry.on wrong_type",
+		inStep("retry: {on: [skipped]}"):        "steps[0].retry.on[0] out_of_range",
+		inStep("retry: {on: [lost, lost]}"):     "steps[0].retry.on[1] duplicate_key",
+		inStep("retry: {backoff: linear}"):      "steps[0].retry.backoff out_of_range",
+		inStep("retry: {initial: 1}"):           "steps[0].retry.initial wrong_type",
+		inStep("retry: {jitter: 1.1}"):          "steps[0].retry.jitter out_of_range",
+		inStep("retry: {jitter: '0'}"):          "steps[0].retry.jitter wrong_type",
 		// expressions
 		inStep("with: {output: '${{ x'}"):                          "steps[0].with.output bad_expression",
 		inStep("with: {output: [{q r: '${{ needs.b.output }}'}]}"): `steps[0].with.output[0]["q r"] bad_expression`,
@@ -151,12 +147,10 @@ func manyLabels(n int) string {
 
 func TestReservedFieldsAreNotIgnored(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{
-		"start_at", "delay", "timeout", "max_parallel", "concurrency", "rate", "for_each", "output", "if", "matrix", "cache",
-	} {
+	for _, name := range []string{"for_each", "if", "matrix", "cache"} {
 		require.Equal(t, []string{name + " not_supported_yet"}, faultsOf(t, inPlan(name+": x")))
 	}
-	for _, name := range []string{"concurrency", "rate", "for_each", "max_parallel", "if", "matrix", "cache"} {
+	for _, name := range []string{"if", "matrix", "cache"} {
 		require.Equal(t, []string{"steps[0]." + name + " not_supported_yet"}, faultsOf(t, inStep(name+": x")))
 	}
 }
@@ -250,7 +244,7 @@ steps:
 func TestFaultsHaveCodesOfTheClosedList(t *testing.T) {
 	t.Parallel()
 	require.Len(t, plan.Codes(), 13)
-	for _, src := range []string{"", "x: y", inStep("needs: [b, a]"), inPlan("timeout: 5m")} {
+	for _, src := range []string{"", "x: y", inStep("needs: [b, a]"), inPlan("timeout: 5 m")} {
 		_, err := plan.Parse([]byte(src))
 		var faults plan.Faults
 		require.ErrorAs(t, err, &faults)

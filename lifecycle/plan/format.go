@@ -14,18 +14,21 @@ type planDraft struct {
 	version  int
 	input    *node
 	defaults policy
+	output   *node
 	steps    *node
+	at       *node
 }
 
 // stepDraft is a step as it is read: what it does not say is not yet filled in.
 type stepDraft struct {
 	Step
 	policy
-	with  *node
-	needs *node
-	at    *node
-	key   *node
-	kind  *node
+	with    *node
+	needs   *node
+	forEach *node
+	at      *node
+	key     *node
+	kind    *node
 }
 
 // policy is what a step says for itself, or the defaults say for every step. nil: not said.
@@ -54,17 +57,19 @@ const (
 
 // format is the plan format: one table per object, from which the reader and the JSON Schema are made.
 type format struct {
-	plan []field[planDraft]
-	step []field[stepDraft]
+	plan    []field[planDraft]
+	step    []field[stepDraft]
+	wait    []field[waitDraft]
+	subPlan []field[subPlanDraft]
 }
 
 // newFormat makes the tables.
 func newFormat() *format {
-	f := &format{}
+	f := &format{wait: waitFields(), subPlan: subPlanFields()}
 	f.step = append([]field[stepDraft]{
 		of("key", "names the step, unique in the plan", word(keyPattern, keyForm),
 			func(s *stepDraft, v string) { s.Key = v }).require(CodeWrongType),
-		of("kind", "which handler runs it: exec, http, sleep, noop, or one of your own", word(kindPattern, kindForm),
+		of("kind", "which handler runs it: exec, http, sleep, noop, or one of your own; or wait, or plan", word(kindPattern, kindForm),
 			func(s *stepDraft, v string) { s.Kind = v }).require(CodeWrongType),
 		of("with", "the kind's input; strings may have expressions: ${{ needs.KEY.output }}", anyObject(),
 			func(s *stepDraft, v *node) { s.with = v }),
@@ -74,8 +79,14 @@ func newFormat() *format {
 			func(s *stepDraft, v string) { s.RunIf = v }),
 		of("allow_failure", "its failure counts as a success for dependants and for the run; default false", truth(),
 			func(s *stepDraft, v bool) { s.AllowFailure = v }),
+		of("for_each", "an expression that gives a list of at most 10,000 items; the step is run once for each, as key[0], key[1] and so on, which see ${{ item }} and ${{ index }}; its output is the list of theirs",
+			forEach(), func(s *stepDraft, v *node) { s.forEach, s.ForEach = v, v.text }),
+		of("max_parallel", "how many children of for_each run at once; default no limit", whole(1, maxParallel),
+			func(s *stepDraft, v int) { s.MaxParallel = v }),
 	}, policyFields(func(s *stepDraft) *policy { return &s.policy })...)
-	f.step = append(f.step, later[stepDraft]("concurrency", "rate", "for_each", "max_parallel", "if", "matrix", "cache")...)
+	f.step = append(f.step, flowFields("steps",
+		func(s *stepDraft) **Concurrency { return &s.Concurrency }, func(s *stepDraft) **Rate { return &s.Rate })...)
+	f.step = append(f.step, later[stepDraft]("if", "matrix", "cache")...)
 
 	f.plan = append([]field[planDraft]{
 		of("version", "of this format; default 1", whole(1, 1),
@@ -88,15 +99,28 @@ func newFormat() *format {
 			func(p *planDraft, v *node) { p.input = v }),
 		of("labels", "to find runs by", labels(),
 			func(p *planDraft, v map[string]string) { p.Labels = v }),
-		of("on_failure", "what the failure of a step does to the rest of the run; default continue", choice([]string{"continue"}, "cancel", "pause"),
+		of("start_at", "nothing starts before this time; default at once", instant(),
+			func(p *planDraft, v time.Time) { p.StartAt = &v }),
+		of("delay", "nothing starts before so long after submit; not with start_at", duration(MaxDuration),
+			func(p *planDraft, v time.Duration) { p.Delay = v }),
+		of("timeout", "of the run, from its start; default none", duration(MaxDuration),
+			func(p *planDraft, v time.Duration) { p.Timeout = v }),
+		of("on_failure", "what the failure of a step does to the rest of the run: continue (default); cancel, which spares the steps that run after failures; pause, where the failed step waits for a decision",
+			choice([]string{"continue", "cancel", "pause"}),
 			func(p *planDraft, v string) { p.OnFailure = v }),
+		of("max_parallel", "how many steps run at once; default no limit", whole(1, maxParallel),
+			func(p *planDraft, v int) { p.MaxParallel = v }),
+	}, flowFields("runs",
+		func(p *planDraft) **Concurrency { return &p.Concurrency }, func(p *planDraft) **Rate { return &p.Rate })...)
+	f.plan = append(f.plan,
+		of("output", "of the run: any JSON with expressions over input, run and steps.KEY.output; default none", anyJSON(),
+			func(p *planDraft, v *node) { p.output = v }),
 		of("defaults", "for every step; a step's own value replaces it whole", nested(policyFields(func(p *policy) *policy { return p })),
 			func(p *planDraft, v policy) { p.defaults = v }),
 		of("steps", "in any order; needs say what comes first", stepList(f.step),
 			func(p *planDraft, v *node) { p.steps = v }).require(CodeEmptyPlan),
-	}, later[planDraft](
-		"start_at", "delay", "timeout", "max_parallel", "concurrency", "rate", "for_each", "output", "if", "matrix", "cache",
-	)...)
+	)
+	f.plan = append(f.plan, later[planDraft]("for_each", "if", "matrix", "cache")...)
 	return f
 }
 
@@ -241,7 +265,9 @@ func stepList(fields []field[stepDraft]) value[*node] {
 	return value[*node]{
 		schema: func() *jsonschema.Schema {
 			least, most := 1, Limits{}.withDefaults().Steps
-			return &jsonschema.Schema{Type: "array", MinItems: &least, MaxItems: &most, Items: schemaOf(fields)}
+			step := schemaOf(fields)
+			step.DependentRequired = map[string][]string{"max_parallel": {"for_each"}}
+			return &jsonschema.Schema{Type: "array", MinItems: &least, MaxItems: &most, Items: step}
 		},
 		read: func(r *reader, n *node) (*node, bool) { return n, isA(r, n, list) },
 	}

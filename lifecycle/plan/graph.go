@@ -6,8 +6,8 @@ import (
 )
 
 // graph looks at keys and needs of all steps: duplicates, needs that are no steps, cycles. It fills in Needs and
-// NeedOrdinals. Its work is proportional to the number of steps and needs.
-func (r *reader) graph(steps []stepDraft) {
+// NeedOrdinals, and gives the ordinals of all keys. Its work is proportional to the number of steps and needs.
+func (r *reader) graph(steps []stepDraft) map[string]int {
 	ordinals := make(map[string]int, len(steps))
 	for i := range steps {
 		s := &steps[i]
@@ -20,29 +20,39 @@ func (r *reader) graph(steps []stepDraft) {
 		}
 		ordinals[s.Key] = i + 1
 	}
-	total := 0
 	for i := range steps {
 		if steps[i].needs != nil {
-			total += r.needs(steps, i, ordinals, total)
+			r.needs(steps, i, ordinals)
 		}
 	}
 	for _, c := range cycles(steps) {
 		r.cycle(steps, c)
 	}
+	return ordinals
 }
 
+// faultAt notes what is wrong with a value below the plan at which the reader is.
 func (r *reader) faultAt(n *node, path, code, message string) {
-	r.add(Fault{Path: path, Code: code, Message: message, Line: int(n.line)}, n.pos)
+	r.add(Fault{Path: r.below(path), Code: code, Message: message, Line: int(n.line)}, n.pos)
+}
+
+// below is a path below where the reader is.
+func (r *reader) below(path string) string {
+	if len(r.at) == 0 {
+		return path
+	}
+	return r.path() + "." + path
 }
 
 // suggestUpTo is in plans of how many steps a key is suggested: looking for it takes time.
 const suggestUpTo = 500
 
-// needs resolves the needs of one step, and says how many they are. before counts those of the steps before it.
-func (r *reader) needs(steps []stepDraft, i int, ordinals map[string]int, before int) int {
+// needs resolves the needs of one step.
+func (r *reader) needs(steps []stepDraft, i int, ordinals map[string]int) {
 	s := &steps[i]
 	items := s.needs.items
-	if before <= r.limits.Needs && before+len(items) > r.limits.Needs {
+	before := r.needCount
+	if r.needCount += len(items); before <= r.limits.Needs && r.needCount > r.limits.Needs {
 		r.faultAt(s.needs, fmt.Sprintf("steps[%d].needs", i), CodeOutOfRange, fmt.Sprintf("brings the plan to more than %d needs", r.limits.Needs))
 	}
 	seen := make(map[int]bool, len(items))
@@ -68,7 +78,6 @@ func (r *reader) needs(steps []stepDraft, i int, ordinals map[string]int, before
 			s.NeedOrdinals = append(s.NeedOrdinals, ordinal)
 		}
 	}
-	return len(items)
 }
 
 func suggestKey(key string, steps []stepDraft) string {
@@ -104,7 +113,7 @@ func (r *reader) cycle(steps []stepDraft, ordinals []int) {
 		}
 	}
 	r.add(Fault{
-		Path: path, Code: CodeCycle, Line: int(n.line), Detail: keys,
+		Path: r.below(path), Code: CodeCycle, Line: int(n.line), Detail: keys,
 		Message: "these steps need each other in a circle: " + strings.Join(append(named, keys[0]), " needs "),
 	}, n.pos)
 }

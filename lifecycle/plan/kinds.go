@@ -62,6 +62,7 @@ func compileInput(raw json.RawMessage) (*inputSchema, error) {
 
 // CheckKinds compares the steps with the kinds that replicas can run, by name: that there is such a kind, and that `with`
 // fits its schema as far as that can be told before expressions are evaluated. A string with an expression fits everywhere.
+// Kinds wait and plan are built in: they are not among kinds, and of a plan inside a plan the steps are compared too.
 // A schema that cannot be compiled is not compared with: the handler does that.
 func (p *Plan) CheckKinds(kinds map[string]Kind) Faults {
 	var faults Faults
@@ -72,6 +73,10 @@ func (p *Plan) CheckKinds(kinds map[string]Kind) Faults {
 			break
 		}
 		s := &p.Steps[i]
+		if builtIn(s.Kind) {
+			faults = append(faults, s.checkInline(kinds, fmt.Sprintf("steps[%d].with.plan.", i))...)
+			continue
+		}
 		kind, known := kinds[s.Kind]
 		switch {
 		case !known && s.Kind == "exec":

@@ -72,39 +72,73 @@ func (r *reader) size(src []byte) error {
 // plan makes a plan out of the value of a text.
 func (r *reader) plan(n *node) (*Plan, error) {
 	r.at = r.at[:0]
+	p := r.planAt(n, 0)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// planAt reads the plan at which the reader is. depth counts the plans that it stands in.
+func (r *reader) planAt(n *node, depth int) *Plan {
 	if n.kind == null {
 		r.fault(n, CodeEmptyPlan, "there is no plan in it")
-		return nil, r.err()
+		return nil
 	}
-	d := planDraft{Plan: Plan{Input: json.RawMessage("{}"), Labels: map[string]string{}, OnFailure: "continue"}}
+	d := planDraft{Plan: Plan{Input: json.RawMessage("{}"), Labels: map[string]string{}, OnFailure: "continue"}, at: n}
 	readFields(r, n, theFormat().plan, &d)
-	if d.input != nil {
-		if d.Input = d.input.json(); len(d.Input) > r.limits.Input {
-			r.faultIn(d.input, "input", CodeOutOfRange, "is larger than %d bytes", r.limits.Input)
-		}
-	}
+	r.checkPlan(&d)
 	if d.steps != nil {
-		steps := r.steps(d.steps)
-		r.graph(steps)
+		steps := r.steps(d.steps, depth)
+		ordinals := r.graph(steps)
+		r.checkOutput(&d, ordinals)
 		d.Steps = make([]Step, len(steps))
 		for i := range steps {
 			d.Steps[i] = steps[i].resolve(&d.defaults)
 		}
 	}
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	return &d.Plan, nil
+	return &d.Plan
 }
 
-func (r *reader) steps(n *node) []stepDraft {
+// checkPlan looks at what the fields of a plan do not say each for itself.
+func (r *reader) checkPlan(d *planDraft) {
+	if d.input != nil {
+		if d.Input = d.input.json(); len(d.Input) > r.limits.Input {
+			r.faultIn(d.input, "input", CodeOutOfRange, "is larger than %d bytes", r.limits.Input)
+		}
+	}
+	if d.StartAt != nil && d.Delay > 0 {
+		r.faultIn(d.at.find("delay"), "delay", CodeOutOfRange, "stands beside start_at: give one of them")
+	}
+}
+
+// checkOutput looks at the output of a plan, whose steps are known.
+func (r *reader) checkOutput(d *planDraft, ordinals map[string]int) {
+	if d.output == nil || d.output.kind == null {
+		return
+	}
+	if d.Output = d.output.json(); len(d.Output) > r.limits.With {
+		r.faultIn(d.output, "output", CodeOutOfRange, "is larger than %d bytes", r.limits.With)
+	}
+	r.enter("output")
+	r.expressions(d.output, expr.Visible{
+		Input: true, Run: true, Steps: func(key string) bool { _, known := ordinals[key]; return known },
+	})
+	r.leave()
+}
+
+func (r *reader) steps(n *node, depth int) []stepDraft {
 	r.enter("steps")
 	defer r.leave()
+	r.stepCount += len(n.items)
 	switch {
 	case len(n.items) == 0:
 		r.fault(n, CodeEmptyPlan, "has no steps: a plan needs at least one")
 	case len(n.items) > r.limits.Steps:
 		r.fault(n, CodeTooManySteps, "has %d steps, at most %d are allowed", len(n.items), r.limits.Steps)
+		return nil
+	case r.stepCount > r.limits.Steps:
+		r.fault(n, CodeTooManySteps, "brings the plan, with those inside it, to %d steps, at most %d are allowed", r.stepCount, r.limits.Steps)
 		return nil
 	}
 	steps := make([]stepDraft, len(n.items))
@@ -115,56 +149,84 @@ func (r *reader) steps(n *node) []stepDraft {
 		r.enterItem(i)
 		if readFields(r, s.at, fields, s) {
 			s.key, s.kind = s.at.find("key"), s.at.find("kind")
-			r.checkKind(s)
-			r.checkWith(s)
+			r.checkStep(s, depth)
 		}
 		r.leave()
 	}
 	return steps
 }
 
-// checkKind refuses the kinds that come later.
-func (r *reader) checkKind(s *stepDraft) {
-	if s.Kind == "wait" || s.Kind == "plan" {
-		r.faultIn(s.kind, "kind", CodeNotSupportedYet, "this kind is not supported yet")
+// checkStep looks at what the fields of a step do not say each for itself.
+func (r *reader) checkStep(s *stepDraft, depth int) {
+	in := s.visible()
+	if s.forEach != nil {
+		for _, p := range expr.CheckList(s.ForEach, expr.Visible{Input: true, Needs: in.Needs}) {
+			r.faultIn(s.forEach, "for_each", p.Code, "%s", p.Message)
+		}
 	}
+	if n := s.at.find("max_parallel"); n != nil && s.at.find("for_each") == nil {
+		r.faultIn(n, "max_parallel", CodeUnknownField, "bounds the children of a step that has for_each, and this one has none")
+	}
+	r.checkBuiltIn(s)
+	r.checkWith(s, in, depth)
 }
 
-// checkWith looks at the size of `with`, at its expressions, and at the one input that the defaults depend on.
-func (r *reader) checkWith(s *stepDraft) {
+// visible is what expressions in the `with` of a step see. What is no list of keys has been refused.
+func (s *stepDraft) visible() expr.Visible {
+	known := map[string]bool{}
+	if s.needs != nil {
+		for i := range s.needs.items {
+			known[s.needs.items[i].text] = true
+		}
+	}
+	in := expr.InStep(s.at.find("for_each") != nil)
+	in.Needs = func(key string) bool { return known[key] }
+	return in
+}
+
+// checkWith looks at the size of `with`, at its expressions, and at the input that the format itself depends on.
+func (r *reader) checkWith(s *stepDraft, in expr.Visible, depth int) {
 	s.With = json.RawMessage("{}")
-	if s.with == nil {
-		return
+	with := s.with
+	if with == nil {
+		if s.Kind != KindPlan {
+			return
+		}
+		with = &node{kind: object, line: s.at.line, pos: s.at.pos}
 	}
 	r.enter("with")
 	defer r.leave()
-	if s.With = s.with.json(); len(s.With) > r.limits.With {
-		r.fault(s.with, CodeOutOfRange, "is larger than %d bytes", r.limits.With)
-	}
-	if bytes.Contains(s.With, []byte("${{")) {
-		known := map[string]bool{}
-		if s.needs != nil {
-			for i := range s.needs.items {
-				known[s.needs.items[i].text] = true
-			}
+	if s.with != nil {
+		if s.With = s.with.json(); len(s.With) > r.limits.With {
+			r.fault(s.with, CodeOutOfRange, "is larger than %d bytes", r.limits.With)
 		}
-		for i := range s.with.members {
-			m := &s.with.members[i]
-			if !slices.Contains(Literal(s.Kind), m.name) {
+	}
+	literal := s.literal()
+	if bytes.Contains(s.With, []byte("${{")) {
+		for i := range with.members {
+			m := &with.members[i]
+			if !slices.Contains(literal, m.name) {
 				r.enter(m.name)
-				r.expressions(&m.value, func(key string) bool { return known[key] })
+				r.expressions(&m.value, in)
 				r.leave()
 			}
 		}
 	}
-	if d := s.with.find("duration"); s.Kind == "sleep" && d != nil && d.kind == text && !expr.Has(d.text) {
-		r.enter("duration")
-		readDuration(r, d, maxSleep)
-		r.leave()
+	switch s.Kind {
+	case KindWait:
+		r.wait(with)
+	case KindPlan:
+		r.subPlan(with, depth)
+	case "sleep":
+		if d := with.find("duration"); d != nil && d.kind == text && !expr.Has(d.text) {
+			r.enter("duration")
+			readDuration(r, d, maxSleep)
+			r.leave()
+		}
 	}
 }
 
-// Literal lists the members of a kind's input in which no expression is evaluated.
+// Literal lists the members of a kind's input in which no expression is evaluated, for kinds that a worker runs. See [EvalWith].
 func Literal(kind string) []string {
 	if kind == "exec" {
 		return []string{"command"}
@@ -172,22 +234,22 @@ func Literal(kind string) []string {
 	return nil
 }
 
-func (r *reader) expressions(n *node, isNeed func(string) bool) {
+func (r *reader) expressions(n *node, in expr.Visible) {
 	switch n.kind {
 	case text:
-		for _, p := range expr.CheckText(n.text, isNeed) {
+		for _, p := range expr.CheckText(n.text, in) {
 			r.fault(n, p.Code, "%s", p.Message)
 		}
 	case list:
 		for i := range n.items {
 			r.enterItem(i)
-			r.expressions(&n.items[i], isNeed)
+			r.expressions(&n.items[i], in)
 			r.leave()
 		}
 	case object:
 		for i := range n.members {
 			r.enter(n.members[i].name)
-			r.expressions(&n.members[i].value, isNeed)
+			r.expressions(&n.members[i].value, in)
 			r.leave()
 		}
 	case invalid, null, boolean, number:
@@ -212,15 +274,22 @@ func (s *stepDraft) resolve(d *policy) Step {
 		queue = "exec"
 	case "sleep":
 		timeout = s.sleep() + sleepMargin
+	case KindWait, KindPlan:
+		timeout = 0
 	}
 	s.RunIf = orElse(s.RunIf, "all_succeeded")
 	s.Queue = first(queue, s.queue, d.queue)
 	s.Priority = first(defaultPriority, s.priority, d.priority)
 	s.Timeout = first(timeout, s.timeout, d.timeout)
-	s.Grace = first(defaultGrace, s.grace, d.grace)
+	s.Grace, s.Retry, s.RunsOn = defaultGrace, defaultRetry(), "replica"
+	if builtIn(s.Kind) {
+		s.Queue, s.Priority = queue, defaultPriority // no worker: the defaults say nothing about it
+		return s.Step
+	}
+	s.Grace = first(s.Grace, s.grace, d.grace)
 	s.StallAfter = first(0, s.stallAfter, d.stallAfter)
-	s.Retry = first(defaultRetry(), s.retry, d.retry)
-	s.RunsOn = first("replica", s.runsOn, d.runsOn)
+	s.Retry = first(s.Retry, s.retry, d.retry)
+	s.RunsOn = first(s.RunsOn, s.runsOn, d.runsOn)
 	return s.Step
 }
 

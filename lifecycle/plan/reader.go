@@ -14,6 +14,9 @@ type reader struct {
 	limits Limits
 	at     []place
 	count  int32 // values so far
+
+	stepCount, needCount int // of the plan and those inside it so far
+
 	faults []located
 	more   bool // faults were left out
 }

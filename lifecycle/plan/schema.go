@@ -10,6 +10,7 @@ import (
 // Schema returns the JSON Schema of the plan format, made from the tables that the parser reads by. The caller may change it.
 func Schema() *jsonschema.Schema {
 	s := schemaOf(newFormat().plan)
+	s.Not = &jsonschema.Schema{Required: []string{"start_at", "delay"}}
 	s.Schema = "https://json-schema.org/draft/2020-12/schema"
 	s.Title = "Weir plan"
 	return s

@@ -19,7 +19,8 @@ var samples = map[string]any{
 	"version": 1, "name": "p", "description": "d", "input": map[string]any{"a": 1}, "labels": map[string]any{"l": "v"},
 	"on_failure": "continue", "key": "k", "kind": "noop", "with": map[string]any{"output": 1}, "needs": []any{}, "run_if": "any_failed",
 	"allow_failure": true, "queue": "q", "priority": 1, "timeout": "1m", "grace": "1s", "stall_after": "5s", "runs_on": "replica",
-	"max_attempts": 2, "on": []any{"lost"}, "backoff": "constant", "initial": "2s", "max": "3s", "jitter": 0.5,
+	"start_at": "2026-07-01T08:00:00Z", "max_parallel": 3, "for_each": "${{ input.a }}", "limit": 4, "strategy": "cancel_newest",
+	"per": "1h", "output": "${{ input.a }}", "max_attempts": 2, "on": []any{"lost"}, "backoff": "constant", "initial": "2s", "max": "3s", "jitter": 0.5,
 }
 
 // sample makes a value with every field that a schema lists.
@@ -29,7 +30,9 @@ func sample(t *testing.T, name string, s *jsonschema.Schema) any {
 	case len(s.Properties) > 0:
 		object := map[string]any{}
 		for member, schema := range s.Properties {
-			object[member] = sample(t, member, schema)
+			if member != "delay" { // not beside start_at
+				object[member] = sample(t, member, schema)
+			}
 		}
 		return object
 	case name == "steps":
@@ -80,19 +83,25 @@ func TestSchemaAndParserHaveTheSameFields(t *testing.T) {
 				require.Error(t, validator, name)
 				delete(v, name)
 			}
-			for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+			for _, name := range slices.Sorted(maps.Keys(v)) {
 				old := v[name]
 				delete(v, name)
+				if name == "for_each" {
+					delete(v, "max_parallel")
+				}
 				parser, validator := check(full)
 				require.Equal(t, slices.Contains(s.Required, name), parser != nil, name)
 				require.Equal(t, slices.Contains(s.Required, name), validator != nil, name)
 				v[name] = old
+				if name == "for_each" {
+					v["max_parallel"] = samples["max_parallel"]
+				}
 				walk(s.Properties[name], old)
 			}
 		}
 	}
 	walk(schema, full)
-	require.Equal(t, 5, objects, "the plan, its defaults, its step, and their retry policies")
+	require.Equal(t, 9, objects, "the plan, its defaults, its step, their retry policies, and the limits of the plan and the step")
 }
 
 // Whatever single value is put in a place of a whole plan: the schema accepts it iff the parser does.
@@ -103,7 +112,7 @@ func TestSchemaAndParserAgreeOnValues(t *testing.T) {
 	require.NoError(t, err)
 	values := []any{
 		nil, true, false, 0, 1, 2, 4, 5, 1000, 1001, -1, 0.5, 1.5, 1.0, 1e3, "", "a", "A", "a/b", "a b", "1m", "1h30m", "m", "5", "exec", "noop",
-		"continue", "stop", "all_finished", "replica", "exponential", "lost",
+		"continue", "stop", "pause", "queue", "2026-07-01T08:00:00.123456+02:00", "${{ input.a }}", "x${{ run.id }}", "a:b", "all_finished", "replica", "exponential", "lost",
 		[]any{},
 		[]any{"lost"},
 		[]any{"lost", "lost"},
@@ -138,6 +147,9 @@ func TestSchemaAndParserAgreeOnValues(t *testing.T) {
 			if list, ok := in.([]any); ok {
 				in = list[0]
 			}
+		}
+		if place[0] == "delay" {
+			delete(in.(map[string]any), "start_at")
 		}
 		in.(map[string]any)[place[len(place)-1]] = v
 		src, err := json.Marshal(doc)
