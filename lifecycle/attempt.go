@@ -17,7 +17,7 @@ const (
 	ResultDuplicate  Result = "duplicate"  // the same report was recorded before
 	ResultTooLate    Result = "too_late"   // the attempt had ended otherwise, or the step was final
 	ResultSuperseded Result = "superseded" // another dispatch or another attempt holds the step now
-	ResultPaused     Result = "paused"     // the run is paused: the dispatch was taken back
+	ResultPaused     Result = "paused"     // the run, or the queue, is paused: the dispatch was taken back
 	ResultCancelled  Result = "cancelled"  // the step is cancelled, or is being cancelled: nothing starts
 )
 

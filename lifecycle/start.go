@@ -199,7 +199,7 @@ func notStarted(r StartRequest, look *queries.StepLookRow, alive bool) answer[St
 		a.Result = ResultTooLate
 	case !startable:
 		a.Result = ResultSuperseded
-	case look.RunState == queries.WeirRunState(RunPaused):
+	case look.RunState == queries.WeirRunState(RunPaused), look.QueuePaused:
 		a.Result = ResultPaused
 	case !alive:
 		return answer[StartAnswer]{err: &Error{Code: CodeWorkerGone, Message: "the worker's lease has run out, so it may not start anything"}}

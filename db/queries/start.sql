@@ -13,6 +13,7 @@ with asked as materialized (
     select s.run_id, s.step
     from weir.steps s
     where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and s.cancel_requested_at is null
+      and s.queue not in (select q.name from weir.river_queue q where q.paused_at is not null)
     for no key update skip locked
     offset 0
   ) s
@@ -60,6 +61,7 @@ left join weir.outputs o on s.has_output and o.run_id = coalesce(s.reused_from, 
 select
   s.run_id, s.step, s.state, s.attempt, s.report, s.river_job_id, s.worker_id, s.created_at,
   (s.cancel_requested_at is not null or r.cancel_requested_at is not null)::boolean as cancelling, r.state as run_state,
+  exists (select from weir.river_queue q where q.name = s.queue and q.paused_at is not null) as queue_paused,
   coalesce(t.actor, case
     when @history::boolean then null
     when s.cancel_requested_by is not null then s.cancel_requested_by
@@ -77,12 +79,14 @@ left join lateral (
 
 -- name: StepTakeBack :exec
 -- Takes the dispatch of steps that were not started back, so that they are dispatched again: those of paused runs on
--- resume, others at once. The hint is also for a run that is resumed meanwhile: who resumed it has still seen the token.
+-- resume, others at once, into their paused queue if that is what kept them. The hint is also for a run that is resumed meanwhile: who resumed it has still seen the token.
 with cleared as (
   update weir.steps s set river_job_id = null
   from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token) a
   join weir.runs r on r.id = a.run_id
-  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (r.state::text = 'paused' or not @only_paused::boolean)
+  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (
+    r.state::text = 'paused' or not @only_paused::boolean or exists (select from weir.river_queue q where q.name = s.queue and q.paused_at is not null)
+  )
   returning s.run_id, s.step
 )
 insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared;

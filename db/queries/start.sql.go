@@ -102,6 +102,7 @@ const stepLook = `-- name: StepLook :many
 select
   s.run_id, s.step, s.state, s.attempt, s.report, s.river_job_id, s.worker_id, s.created_at,
   (s.cancel_requested_at is not null or r.cancel_requested_at is not null)::boolean as cancelling, r.state as run_state,
+  exists (select from weir.river_queue q where q.name = s.queue and q.paused_at is not null) as queue_paused,
   coalesce(t.actor, case
     when $1::boolean then null
     when s.cancel_requested_by is not null then s.cancel_requested_by
@@ -125,18 +126,19 @@ type StepLookParams struct {
 }
 
 type StepLookRow struct {
-	RunID      uuid.UUID
-	Step       int32
-	State      WeirStepState
-	Attempt    int32
-	Report     *uuid.UUID
-	RiverJobID *int64
-	WorkerID   *uuid.UUID
-	CreatedAt  time.Time
-	Cancelling bool
-	RunState   WeirRunState
-	Actor      string
-	At         time.Time
+	RunID       uuid.UUID
+	Step        int32
+	State       WeirStepState
+	Attempt     int32
+	Report      *uuid.UUID
+	RiverJobID  *int64
+	WorkerID    *uuid.UUID
+	CreatedAt   time.Time
+	Cancelling  bool
+	RunState    WeirRunState
+	QueuePaused bool
+	Actor       string
+	At          time.Time
 }
 
 // What steps are now, and who made them so: for answers to whoever came too late. Only with history is the actor read from
@@ -161,6 +163,7 @@ func (q *Queries) StepLook(ctx context.Context, arg StepLookParams) ([]StepLookR
 			&i.CreatedAt,
 			&i.Cancelling,
 			&i.RunState,
+			&i.QueuePaused,
 			&i.Actor,
 			&i.At,
 		); err != nil {
@@ -235,6 +238,7 @@ with asked as materialized (
     select s.run_id, s.step
     from weir.steps s
     where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and s.cancel_requested_at is null
+      and s.queue not in (select q.name from weir.river_queue q where q.paused_at is not null)
     for no key update skip locked
     offset 0
   ) s
@@ -330,7 +334,9 @@ with cleared as (
   update weir.steps s set river_job_id = null
   from (select unnest($2::uuid[]) as run_id, unnest($3::int[]) as step, unnest($4::bigint[]) as token) a
   join weir.runs r on r.id = a.run_id
-  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (r.state::text = 'paused' or not $1::boolean)
+  where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (
+    r.state::text = 'paused' or not $1::boolean or exists (select from weir.river_queue q where q.name = s.queue and q.paused_at is not null)
+  )
   returning s.run_id, s.step
 )
 insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared
@@ -344,7 +350,7 @@ type StepTakeBackParams struct {
 }
 
 // Takes the dispatch of steps that were not started back, so that they are dispatched again: those of paused runs on
-// resume, others at once. The hint is also for a run that is resumed meanwhile: who resumed it has still seen the token.
+// resume, others at once, into their paused queue if that is what kept them. The hint is also for a run that is resumed meanwhile: who resumed it has still seen the token.
 func (q *Queries) StepTakeBack(ctx context.Context, arg StepTakeBackParams) error {
 	_, err := q.db.Exec(ctx, stepTakeBack,
 		arg.OnlyPaused,
