@@ -149,6 +149,9 @@ func (r *replica) run(ctx context.Context, listener net.Listener) error {
 	loop("watch the schema", r.schema.Run)
 	loop("listen for notifications", r.listener.Run)
 	loop("reconcile", r.engine.Run)
+	if watch := r.newQueueWatch(); watch != nil {
+		loop("watch paused queues", watch.Run)
+	}
 	if sweeper := r.newSweeper(); sweeper != nil {
 		loop("sweep workspaces", sweeper.Run)
 	}

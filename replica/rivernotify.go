@@ -13,16 +13,17 @@ import (
 )
 
 // This file is all that the replica knows of River's inside: the names of its notification topics and what it says in
-// them. TestRiverTopics pins both.
+// them. TestRiverTopics and TestRiverObeysPauses pin both.
 
 const (
-	riverSchema      = "weir"
-	riverTopicInsert = "river_insert" // {"queue": NAME}: there are new rows in that queue
+	riverSchema       = "weir"
+	riverTopicInsert  = "river_insert"  // {"queue": NAME}: there are new rows in that queue
+	riverTopicControl = "river_control" // {"action": "pause" or "resume", "queue": NAME}, among others
 )
 
 // riverChannels are the channels of the database that River listens to.
 func riverChannels() []string {
-	return []string{riverSchema + ".river_control", riverSchema + "." + riverTopicInsert, riverSchema + ".river_leadership"}
+	return []string{riverSchema + "." + riverTopicControl, riverSchema + "." + riverTopicInsert, riverSchema + ".river_leadership"}
 }
 
 // riverHub brings what the replica's one listener heard to the River client of this process, or clients, should one
@@ -64,6 +65,15 @@ func insertNotification(queue string) riverdriver.Notification {
 	return riverdriver.Notification{Topic: riverTopicInsert, Payload: string(payload)}
 }
 
+func controlNotification(queue string, paused bool) riverdriver.Notification {
+	action := "resume"
+	if paused {
+		action = "pause"
+	}
+	payload, _ := json.Marshal(map[string]string{"action": action, "queue": queue}) // strings always can be
+	return riverdriver.Notification{Topic: riverTopicControl, Payload: string(payload)}
+}
+
 // riverDriver is River's driver for pgx with a listener that has no connection of its own.
 type riverDriver struct {
 	*riverpgxv5.Driver
@@ -88,17 +98,17 @@ type riverListener struct {
 	news   chan struct{} // there is something in waiting
 
 	mu      sync.Mutex
-	waiting []riverdriver.Notification // no two alike
+	waiting []riverdriver.Notification // no two of new rows alike
 }
 
 // maxRiverNotifications bounds what waits for River. Everything that it hears of it finds by polling too.
 const maxRiverNotifications = 1000
 
-// push adds a notification unless the same one waits already.
+// push adds a notification, one of new rows unless the same one waits already. The others mean something in their order.
 func (l *riverListener) push(n riverdriver.Notification) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting) < maxRiverNotifications && !slices.Contains(l.waiting, n) {
+	if len(l.waiting) < maxRiverNotifications && (n.Topic != riverTopicInsert || !slices.Contains(l.waiting, n)) {
 		l.waiting = append(l.waiting, n)
 		l.signal()
 	}
