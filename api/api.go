@@ -111,6 +111,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.logs(routes)
 	s.why(routes)
 	s.cancel(routes)
+	s.queues(routes)
 	return routes.OpenAPI()
 }
 

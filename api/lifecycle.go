@@ -23,4 +23,8 @@ type Lifecycle interface {
 	StepWhy(ctx context.Context, run uuid.UUID, key string) (*lifecycle.Why, error)
 	TransitionList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.TransitionView], error)
 	LogList(ctx context.Context, run uuid.UUID, filter lifecycle.LogFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LogView], error)
+
+	QueueList(ctx context.Context) ([]lifecycle.QueueView, error)
+	QueuePause(ctx context.Context, name string) (*lifecycle.QueueView, error)
+	QueueResume(ctx context.Context, name string) (*lifecycle.QueueView, error)
 }

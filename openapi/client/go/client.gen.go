@@ -672,6 +672,43 @@ type ProblemError struct {
 	Message string `json:"message"`
 }
 
+// Queue defines model for Queue.
+type Queue struct {
+	// Available How many steps wait for a worker.
+	//
+	// Example: 2
+	Available int64 `json:"available"`
+
+	// Name Its name.
+	//
+	// Example: default
+	Name string `json:"name"`
+
+	// OldestAt Since when the oldest of those that wait does; null: none waits.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	OldestAt *time.Time `json:"oldest_at"`
+
+	// Paused Whether nothing of it starts.
+	Paused bool `json:"paused"`
+
+	// PausedAt Since when; null: it is not paused.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	PausedAt *time.Time `json:"paused_at"`
+
+	// Running How many steps run.
+	Running int64 `json:"running"`
+}
+
+// QueuePage defines model for QueuePage.
+type QueuePage struct {
+	Items []Queue `json:"items"`
+
+	// Next Always null: there is one page.
+	Next *string `json:"next"`
+}
+
 // Reason defines model for Reason.
 type Reason struct {
 	// Code Why a step is, or is not, running.
@@ -1239,6 +1276,27 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `ReadyGet` operationId).
 	ReadyGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// QueueList List the queues
+	//
+	// Those that a live replica works, that are paused, or where steps wait or run.
+	//
+	// Corresponds with GET /v1/queues (the `QueueList` operationId).
+	QueueList(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QueuePause Start nothing of a queue any more
+	//
+	// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+	//
+	// Corresponds with POST /v1/queues/{queue}/pause (the `QueuePause` operationId).
+	QueuePause(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QueueResume Go on with a queue that was paused
+	//
+	// A queue that is not paused stays as it is.
+	//
+	// Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
+	QueueResume(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RunList List runs
 	//
 	// Newest first. Runs that are submitted while somebody pages through the list belong before its first page, so pages neither overlap nor have gaps.
@@ -1373,6 +1431,57 @@ func (c *Client) HealthGet(ctx context.Context, reqEditors ...RequestEditorFn) (
 // Corresponds with GET /readyz (the `ReadyGet` operationId).
 func (c *Client) ReadyGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyGetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueueList List the queues
+//
+// Those that a live replica works, that are paused, or where steps wait or run.
+//
+// Corresponds with GET /v1/queues (the `QueueList` operationId).
+func (c *Client) QueueList(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueueListRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueuePause Start nothing of a queue any more
+//
+// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+//
+// Corresponds with POST /v1/queues/{queue}/pause (the `QueuePause` operationId).
+func (c *Client) QueuePause(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueuePauseRequest(c.Server, queue)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueueResume Go on with a queue that was paused
+//
+// A queue that is not paused stays as it is.
+//
+// Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
+func (c *Client) QueueResume(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueueResumeRequest(c.Server, queue)
 	if err != nil {
 		return nil, err
 	}
@@ -1689,6 +1798,101 @@ func NewReadyGetRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQueueListRequest constructs an http.Request for the QueueList method
+func NewQueueListRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/queues")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQueuePauseRequest constructs an http.Request for the QueuePause method
+func NewQueuePauseRequest(server string, queue string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "queue", queue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/queues/%s/pause", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQueueResumeRequest constructs an http.Request for the QueueResume method
+func NewQueueResumeRequest(server string, queue string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "queue", queue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/queues/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -2460,6 +2664,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `ReadyGet` operationId).
 	ReadyGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyGetResponse, error)
 
+	// QueueListWithResponse List the queues
+	//
+	// Those that a live replica works, that are paused, or where steps wait or run.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/queues (the `QueueList` operationId).
+	QueueListWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*QueueListResponse, error)
+
+	// QueuePauseWithResponse Start nothing of a queue any more
+	//
+	// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/queues/{queue}/pause (the `QueuePause` operationId).
+	QueuePauseWithResponse(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*QueuePauseResponse, error)
+
+	// QueueResumeWithResponse Go on with a queue that was paused
+	//
+	// A queue that is not paused stays as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
+	QueueResumeWithResponse(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*QueueResumeResponse, error)
+
 	// RunListWithResponse List runs
 	//
 	// Newest first. Runs that are submitted while somebody pages through the list belong before its first page, so pages neither overlap nor have gaps.
@@ -2664,6 +2895,129 @@ func (r ReadyGetResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type QueueListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QueuePage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QueueListResponse) GetJSON200() *QueuePage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r QueueListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QueueListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QueueListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QueueListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type QueuePauseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Queue
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QueuePauseResponse) GetJSON200() *Queue {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r QueuePauseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QueuePauseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QueuePauseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QueuePauseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type QueueResumeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Queue
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QueueResumeResponse) GetJSON200() *Queue {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r QueueResumeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QueueResumeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QueueResumeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QueueResumeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3199,6 +3553,51 @@ func (c *ClientWithResponses) ReadyGetWithResponse(ctx context.Context, reqEdito
 	return ParseReadyGetResponse(rsp)
 }
 
+// QueueListWithResponse List the queues
+//
+// Those that a live replica works, that are paused, or where steps wait or run.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/queues (the `QueueList` operationId).
+func (c *ClientWithResponses) QueueListWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*QueueListResponse, error) {
+	rsp, err := c.QueueList(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueueListResponse(rsp)
+}
+
+// QueuePauseWithResponse Start nothing of a queue any more
+//
+// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/queues/{queue}/pause (the `QueuePause` operationId).
+func (c *ClientWithResponses) QueuePauseWithResponse(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*QueuePauseResponse, error) {
+	rsp, err := c.QueuePause(ctx, queue, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueuePauseResponse(rsp)
+}
+
+// QueueResumeWithResponse Go on with a queue that was paused
+//
+// A queue that is not paused stays as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
+func (c *ClientWithResponses) QueueResumeWithResponse(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*QueueResumeResponse, error) {
+	rsp, err := c.QueueResume(ctx, queue, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueueResumeResponse(rsp)
+}
+
 // RunListWithResponse List runs
 //
 // Newest first. Runs that are submitted while somebody pages through the list belong before its first page, so pages neither overlap nor have gaps.
@@ -3458,6 +3857,84 @@ func ParseReadyGetResponse(rsp *http.Response) (*ReadyGetResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Health
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQueueListResponse parses an HTTP response from a QueueListWithResponse call
+func ParseQueueListResponse(rsp *http.Response) (*QueueListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QueueListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QueuePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQueuePauseResponse parses an HTTP response from a QueuePauseWithResponse call
+func ParseQueuePauseResponse(rsp *http.Response) (*QueuePauseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QueuePauseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Queue
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQueueResumeResponse parses an HTTP response from a QueueResumeWithResponse call
+func ParseQueueResumeResponse(rsp *http.Response) (*QueueResumeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QueueResumeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Queue
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
