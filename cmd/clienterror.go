@@ -51,7 +51,7 @@ func (c *connection) explainProblem(problem *client.Problem, about []string) err
 		return &usageError{what: requestProblem(problem), try: "--help, which says what flags take"}
 	case "not_found":
 		f.try = c.command("runs")
-		if len(about) > 0 && strings.Contains(problem.Detail, "step") {
+		if len(about) > 0 && !strings.Contains(problem.Detail, "no such run") {
 			f.try = c.command(about...)
 		}
 	case "illegal_transition":
