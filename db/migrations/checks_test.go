@@ -61,6 +61,11 @@ func stepChecks() []check {
 		{"step_cancel_request_is_whole", "cancel_requested_at", "clock_timestamp()"},
 		{"step_cancel_request_is_whole", "cancel_requested_by", "'me'"},
 		{"step_retry_is_an_object", "retry", "'[]'"},
+		{"step_expects_something_known", "expects", "'godot'"},
+		{"step_expects_something_known", "expects", "'decision'"},
+		{"step_item_iff_child", "parent", "1"},
+		{"step_item_iff_child", "item", "0"},
+		{"step_cancel_cause_only_on_request", "cancel_cause", "'superseded'"},
 	}
 }
 
@@ -84,6 +89,12 @@ func runChecks() []check {
 		{"run_idempotency_is_whole", "idempotency_scope, idempotency_digest", "'s', 'd'"},
 		{"run_cancel_request_is_whole", "cancel_requested_at", "clock_timestamp()"},
 		{"run_cancel_request_is_whole", "cancel_requested_by", "'me'"},
+		{"run_cancel_cause_only_on_request", "cancel_cause", "'run_timeout'"},
+		{"run_timeout_is_positive", "timeout", "'0s'"},
+		{"run_depth_in_range", "depth", "9"},
+		{"run_depth_in_range", "depth", "-1"},
+		{"run_parent_is_whole", "parent_run", "gen_random_uuid()"},
+		{"run_parent_is_whole", "parent_step", "1"},
 	}
 }
 
@@ -131,6 +142,11 @@ func TestChecks(t *testing.T) {
 	for _, c := range runChecks() {
 		insert("weir.runs", map[string]string{"id": "gen_random_uuid()", "name": "'n'", "steps_total": "1", "steps_open": "1"}, c)
 	}
+	for _, table := range flowTables() {
+		for _, c := range table.checks {
+			insert(table.name, table.needed, c)
+		}
+	}
 	for constraint, sql := range otherChecks() {
 		refused(t, write(t, pool, "somebody", sql), constraint)
 		tried[constraint] = true
@@ -149,10 +165,17 @@ func TestKeysAreUnique(t *testing.T) {
 	run := stepIn(t, pool, "pending")
 	const keyed = "insert into weir.runs (id, name, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest) values ($1, 'n', 1, 1, 'me', 'k', 'd')"
 	require.NoError(t, write(t, pool, "somebody", keyed, uuid.New()))
+	const live = "insert into weir.runs (id, name, steps_total, steps_open, key) values (gen_random_uuid(), 'n', 1, 1, 'k')"
+	require.NoError(t, write(t, pool, "somebody", live))
+	require.NoError(t, write(t, pool, "somebody", "insert into weir.runs (id, name, steps_total, steps_open, key, admitted) values (gen_random_uuid(), 'n', 1, 1, 'k', false)"), "one that is held back is not live")
+	const child = "insert into weir.runs (id, name, steps_total, steps_open, parent_run, parent_step) values (gen_random_uuid(), 'n', 1, 1, $1, 1)"
+	require.NoError(t, write(t, pool, "somebody", child, run))
 	for constraint, err := range map[string]error{
-		"step_key_is_unique_in_its_run":    write(t, pool, "somebody", "insert into weir.steps (run_id, step, key, kind) values ($1, 2, 'only', 'noop')", run),
-		"steps_pkey":                       write(t, pool, "somebody", "insert into weir.steps (run_id, step, key, kind) values ($1, 1, 'other', 'noop')", run),
-		"run_idempotency_key_is_used_once": write(t, pool, "somebody", keyed, uuid.New()),
+		"step_key_is_unique_in_its_run":     write(t, pool, "somebody", "insert into weir.steps (run_id, step, key, kind) values ($1, 2, 'only', 'noop')", run),
+		"steps_pkey":                        write(t, pool, "somebody", "insert into weir.steps (run_id, step, key, kind) values ($1, 1, 'other', 'noop')", run),
+		"run_idempotency_key_is_used_once":  write(t, pool, "somebody", keyed, uuid.New()),
+		"run_key_has_one_live_run":          write(t, pool, "somebody", live),
+		"run_is_the_only_child_of_its_step": write(t, pool, "somebody", child, run),
 	} {
 		refusal, ok := db.AsError(err)
 		require.True(t, ok, "%v", err)

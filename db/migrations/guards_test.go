@@ -58,10 +58,14 @@ func stepGuards() []guard {
 		"cause = 'manual'", "failures = 1", "allow_failure = true", "priority = 1", "run_if = 'any_failed'", "max_attempts = 7", "last_outcome = 'lost'",
 		"run_after = clock_timestamp()", "cancel_requested_at = clock_timestamp(), cancel_requested_by = 'me'", "cancel_reason = 'why not'", "timeout = '1s'",
 		"grace = '1s'", "stall_after = '1s'", "report = gen_random_uuid()", "queue = 'other'", "retry = '{}'",
+		"cancel_requested_at = clock_timestamp(), cancel_requested_by = 'me', cancel_cause = 'superseded'",
 	} {
 		guards = append(guards, guard{"failed", set(column), final})
 	}
-	for _, column := range []string{"run_id = gen_random_uuid()", "step = 2", "key = 'other'", "kind = 'sleep'", "runs_on = 'remote'", "created_at = clock_timestamp()"} {
+	for _, column := range []string{
+		"run_id = gen_random_uuid()", "step = 2", "key = 'other'", "kind = 'sleep'", "runs_on = 'remote'", "created_at = clock_timestamp()",
+		"limited = true", "expects = 'time'", "parent = 7, item = 0",
+	} {
 		guards = append(guards, guard{"pending", set(column), identity}, guard{"running", set(column), identity}, guard{"failed", set(column), identity})
 	}
 	guards = append(guards, guard{"succeeded", set("reused_from = gen_random_uuid()"), identity})
@@ -87,16 +91,20 @@ func runGuards() []guard {
 		{"running", "delete from weir.runs where id = $1", "run_open_is_not_deleted"},
 		{"paused", "delete from weir.runs where id = $1", "run_open_is_not_deleted"},
 		{"succeeded", "truncate weir.runs", "runs_are_not_truncated"},
+		{"running", setRun("admitted = false"), "run_stays_admitted"},
+		{"paused", setRun("admitted = false"), "run_stays_admitted"},
 	}
 	for _, column := range []string{
 		"cause = 'manual'", "max_parallel = 1", "steps_total = 2", "steps_failed = 1", "start_at = clock_timestamp()", "deadline_at = clock_timestamp()",
-		"cancel_requested_at = clock_timestamp()", "cancel_requested_by = 'you'", "cancel_reason = 'why not'",
+		"cancel_requested_at = clock_timestamp()", "cancel_requested_by = 'you'", "cancel_reason = 'why not'", "cancel_cause = 'superseded'",
+		"admitted = false", "timeout = '1s'", "failing_at = clock_timestamp()",
 	} {
 		guards = append(guards, guard{"failed", setRun(column), final})
 	}
 	for _, column := range []string{
 		"id = gen_random_uuid()", "name = 'other'", "on_failure = 'cancel'", "created_at = clock_timestamp()", "created_by = 'me'", "key = 'k'", "rerun_of = gen_random_uuid()",
 		"idempotency_scope = 's', idempotency_key = 'k', idempotency_digest = 'd'", `labels = '{"a": "b"}'`, "description = 'other'",
+		"limited = true", "wants_output = true", "depth = 1", "plan_version = 1", "parent_run = gen_random_uuid(), parent_step = 1",
 	} {
 		guards = append(guards, guard{"running", setRun(column), identity}, guard{"failed", setRun(column), identity})
 	}
@@ -169,6 +177,19 @@ func TestCountsAreNotMadeByHand(t *testing.T) {
 	require.NoError(t, write(t, pool, "reconcile:me", set("needs_open = 0")+" and step = 4", run))
 	require.NoError(t, write(t, pool, "reconcile:me", setRun("steps_open = 1"), run))
 	require.NoError(t, write(t, pool, "", set("state = 'available', needs_open = 0")+" and step = 4", run), "to let a step start is legal")
+}
+
+// A run that is held back is let in by who counts the limits, not by hand.
+func TestRunsAreAdmittedByReconcile(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Pool(t)
+	run := uuid.New()
+	require.NoError(t, write(t, pool, "somebody", "insert into weir.runs (id, name, steps_total, steps_open, admitted) values ($1, 'held', 1, 1, false)", run))
+	refusal := refused(t, write(t, pool, "", setRun("admitted = true"), run), "run_stays_admitted")
+	require.Contains(t, refusal.Hint, "weir limit set")
+	require.False(t, one[bool](t, pool, "select admitted from weir.runs where id = $1", run))
+	require.NoError(t, write(t, pool, "reconcile:me", setRun("admitted = true"), run))
+	require.True(t, one[bool](t, pool, "select admitted from weir.runs where id = $1", run))
 }
 
 func TestSettledStaysSettled(t *testing.T) {
