@@ -196,7 +196,7 @@ func (e entity) refuses(t *testing.T, pool *pgxpool.Pool, from, to, pair, sql, a
 		require.Equal(t, listed[[2]string{from, choice}], strings.Contains(refusal.Hint, choice+" ("), "%s: %s", choice, refusal.Hint)
 		final = final && !listed[[2]string{from, choice}]
 	}
-	require.Equal(t, final, strings.Contains(refusal.Hint, from+" is final") && strings.Contains(refusal.Hint, "submit its plan again"), refusal.Hint)
+	require.Equal(t, final, strings.Contains(refusal.Hint, from+" is final") && strings.Contains(refusal.Hint, "weir rerun RUN"), refusal.Hint)
 	require.Equal(t, row, one[string](t, pool, e.look, id), pair)
 	after, _ := e.recorded(t, pool, id)
 	require.Equal(t, count, after, pair)
