@@ -61,8 +61,8 @@ func newDocument(doc *huma.OpenAPI) *document {
 		finishSchema(registry.TypeFromRef(schemaPrefix+name), schema)
 	}
 	for _, item := range doc.Paths {
-		for _, operation := range []*huma.Operation{item.Get, item.Post} {
-			if operation != nil {
+		for _, method := range methods() {
+			if operation := operationOf(item, method); operation != nil {
 				finishOperation(operation)
 			}
 		}
@@ -85,12 +85,15 @@ func newDocument(doc *huma.OpenAPI) *document {
 	return d
 }
 
+// requests are the types of bodies that are sent to the API: they are closed.
+func requests() []reflect.Type { return []reflect.Type{reflect.TypeFor[Cancel]()} }
+
 // finishSchema says of every pointer that it may be null, and lets later versions add fields to answers.
 func finishSchema(t reflect.Type, schema *huma.Schema) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return
 	}
-	if t != reflect.TypeFor[Cancel]() {
+	if !slices.Contains(requests(), t) {
 		schema.AdditionalProperties = nil
 	}
 	for field := range t.Fields() {

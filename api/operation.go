@@ -43,11 +43,27 @@ func register[I, O any](s *server, routes huma.API, o operation, handle func(con
 		}
 		return out, nil
 	})
-	item := routes.OpenAPI().Paths[o.path]
-	if o.method == http.MethodPost {
+	return operationOf(routes.OpenAPI().Paths[o.path], o.method)
+}
+
+// operationOf is the call of a path with that method; nil: there is none.
+func operationOf(item *huma.PathItem, method string) *huma.Operation {
+	switch method {
+	case http.MethodGet:
+		return item.Get
+	case http.MethodPost:
 		return item.Post
+	case http.MethodPut:
+		return item.Put
+	case http.MethodDelete:
+		return item.Delete
 	}
-	return item.Get
+	return nil
+}
+
+// methods are those that calls have.
+func methods() []string {
+	return []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}
 }
 
 // problemResponses documents the answers with a problem: one response for each status.
