@@ -253,6 +253,101 @@ func TestCheckFindsEveryProblem(t *testing.T) {
 	require.Equal(t, "is not JSON", expr.Check(json.RawMessage(`"${{`), expr.InStep(false))[0].Message)
 }
 
+func TestEvalSeesTheItem(t *testing.T) {
+	t.Parallel()
+	s := scope()
+	s.Item, s.Index = json.RawMessage(`{"a":{"b":[true,"x"]}}`), 41
+	out, err := expr.Eval(json.RawMessage(`{"v":["${{ item.a.b[0] }}","${{ item }}","${{ index }}","no ${{ index }}: ${{ item.a.b[1] }}"]}`), s)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"v":[true,{"a":{"b":[true,"x"]}},41,"no 41: x"]}`, string(out))
+	_, err = expr.Eval(json.RawMessage(`{"v":"${{ item.none }}"}`), s)
+	require.EqualError(t, err, "the expression item.none leads nowhere")
+	s.Item = json.RawMessage(`null`)
+	out, err = expr.Eval(json.RawMessage(`{"v":"${{ item }}"}`), s)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"v":null}`, string(out))
+	_, err = expr.Eval(json.RawMessage(`{"v":"${{ index }}"}`), scope())
+	var wrong *expr.BadError
+	require.ErrorAs(t, err, &wrong, "without an item there is no index")
+}
+
+func TestEvalText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"${{ input.list }}": `[1,{"x":"y"}]`, "a/${{ input.name }}": `"a/ada"`, "plain": `"plain"`, "${{ input.n }}": `12345678901234567890`,
+	} {
+		got, err := expr.EvalText(text, scope())
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+	}
+	_, err := expr.EvalText("${{ input.none }}", scope())
+	require.EqualError(t, err, "the expression input.none leads nowhere")
+	_, err = expr.EvalText("${{ item }}", scope())
+	require.ErrorContains(t, err, "an expression has item only")
+}
+
+func TestEvalValueSeesTheSteps(t *testing.T) {
+	t.Parallel()
+	s := expr.Scope{
+		Input: json.RawMessage(`{"a":1}`), RunID: "0190", RunName: "nightly",
+		Steps: map[string]expr.Need{"x": {State: "succeeded", Output: json.RawMessage(`{"n":1.50}`)}, "a.b": {State: "skipped"}},
+	}
+	for value, want := range map[string]string{
+		`"${{ steps.x.output.n }}"`: `1.50`,
+		`{"of":["${{ steps[\"a.b\"].state }}","${{ run.id }}/${{ run.name }}",1.0,null],"in":"${{ input }}"}`: `{"in":{"a":1},"of":["skipped","0190/nightly",1.0,null]}`,
+		`[ 1.0 ]`: `[ 1.0 ]`,
+	} {
+		got, err := expr.EvalValue(json.RawMessage(value), s)
+		require.NoError(t, err, value)
+		require.Equal(t, want, string(got))
+	}
+	_, err := expr.EvalValue(json.RawMessage(`["${{ steps[\"a.b\"].output }}"]`), s)
+	require.EqualError(t, err, `the expression steps["a.b"].output leads nowhere`)
+	_, err = expr.EvalValue(json.RawMessage(`["${{ needs.x.output }}"]`), s)
+	require.EqualError(t, err, "output[0]: an expression asks for a step that is not among this step's needs")
+	_, err = expr.EvalValue(json.RawMessage(`["${{`), s)
+	require.EqualError(t, err, "output: is not JSON")
+}
+
+func TestStepsOf(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"a", "b.c", "d"}, expr.StepsOf(json.RawMessage(
+		`{"x":["${{ steps.d.state }} $${{ steps.e.output }}",{"y":"${{ steps[\"b.c\"].output }}${{ steps.a.output.z }}"},1],"${{ steps.f.output }}":"${{ input.g }}"}`,
+	)))
+	require.Empty(t, expr.StepsOf(json.RawMessage(`"${{ steps }} ${{ steps[0] }} ${{"`)))
+	require.Empty(t, expr.StepsOf(json.RawMessage(`{`)))
+}
+
+func TestCheckList(t *testing.T) {
+	t.Parallel()
+	in := expr.InStep(true, "fetch")
+	for _, text := range []string{"${{ input }}", "${{ input.a[0].b }}", "${{needs.fetch.output}}", `${{ needs["fetch"].output.items }}`} {
+		require.Empty(t, expr.CheckList(text, in), text)
+	}
+	for text, want := range map[string]string{
+		"": "one expression and nothing else", "input.a": "one expression and nothing else", " ${{ input.a }}": "one expression and nothing else",
+		"${{ input.a }} ": "one expression and nothing else", "$${{ input.a }}": "one expression and nothing else",
+		"${{ input.a": "not closed", "${{ needs.other.output }}": "not among", "${{ needs.fetch.state }}": "never give a list",
+		"${{ item }}": "never give a list", "${{ run.id }}": "never give a list", "${{ attempt }}": "never give a list",
+		"${{ steps.fetch.output }}": "steps only in the output",
+	} {
+		problems := expr.CheckList(text, in)
+		require.Len(t, problems, 1, text)
+		require.Contains(t, problems[0].Message, want, text)
+	}
+}
+
+func TestWhatAPlaceSees(t *testing.T) {
+	t.Parallel()
+	key := expr.Visible{Input: true, Run: true}
+	require.Empty(t, expr.CheckText("${{ input.a }}/${{ run.id }}", key))
+	problems := expr.CheckText("${{ needs.a.output }} ${{ step.key }} ${{ x }}", key)
+	require.Len(t, problems, 3)
+	require.Equal(t, "an expression here cannot ask for needs; it must start with input or run", problems[0].Message)
+	require.Equal(t, "an expression must start with input or run", problems[2].Message)
+	require.Equal(t, "an expression must start with run", expr.CheckText("${{ x }}", expr.Visible{Run: true})[0].Message)
+}
+
 func TestHas(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
@@ -277,7 +372,8 @@ func FuzzEval(f *testing.F) {
 		for key := range s.Needs {
 			needs = append(needs, key)
 		}
-		problems := expr.Check(with, expr.InStep(false, needs...), "literal")
+		s.Item, s.Index = json.RawMessage(`{"a":[1]}`), 2
+		problems := expr.Check(with, expr.InStep(true, needs...), "literal")
 		out, err := expr.Eval(with, s, "literal")
 		var wrong *expr.BadError
 		var missing *expr.MissingError
@@ -298,6 +394,13 @@ func FuzzEval(f *testing.F) {
 		if !expr.Has(text) {
 			require.Empty(t, problems)
 			require.NoError(t, err)
+		}
+		// A text that can give a list is one expression, which is evaluated to what it leads to.
+		if expr.CheckList(text, expr.InStep(true, needs...)) == nil {
+			require.Empty(t, problems)
+			if value, err := expr.EvalText(text, s); err == nil {
+				require.True(t, json.Valid(value))
+			}
 		}
 	})
 }

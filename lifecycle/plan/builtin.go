@@ -24,6 +24,8 @@ const (
 	WaitTime     = "time"
 )
 
+const notEvaluated = "holds an expression that was not evaluated"
+
 func builtIn(kind string) bool { return kind == KindWait || kind == KindPlan }
 
 // notBuiltIn are the fields of a step that mean nothing where there is no worker, and why.
@@ -83,7 +85,7 @@ func waitFields() []field[waitDraft] {
 func maybe(f field[waitDraft]) field[waitDraft] {
 	read := f.read
 	f.read = func(r *reader, n *node, into *waitDraft) {
-		if n.kind == text && expr.Has(n.text) {
+		if isExpression(n) {
 			into.later = true
 			return
 		}
@@ -120,7 +122,7 @@ func ParseWait(with json.RawMessage) (Wait, error) {
 	}
 	w := r.wait(&n)
 	if w.later {
-		r.fault(&n, CodeBadExpression, "holds an expression that was not evaluated")
+		r.fault(&n, CodeBadExpression, notEvaluated)
 	}
 	return w.Wait, r.err()
 }
@@ -137,6 +139,8 @@ type SubPlan struct {
 // subPlanDraft is a `with` of kind plan as it is read.
 type subPlanDraft struct{ plan, input *node }
 
+func isExpression(n *node) bool { return n != nil && n.kind == text && expr.Has(n.text) }
+
 func subPlanFields() []field[subPlanDraft] {
 	return []field[subPlanDraft]{
 		of("plan", "a plan, or the name of one: name or name@version", anyJSON(),
@@ -146,15 +150,15 @@ func subPlanFields() []field[subPlanDraft] {
 	}
 }
 
-// subPlan reads the `with` of a step of kind plan, depth being that of the plan which has the step.
-func (r *reader) subPlan(with *node, depth int) SubPlan {
+// subPlan reads the `with` of a step of kind plan, depth being that of the plan which has the step. later says that some of
+// it is an expression.
+func (r *reader) subPlan(with *node, depth int) (s SubPlan, later bool) {
 	var d subPlanDraft
-	var s SubPlan
 	readFields(r, with, theFormat().subPlan, &d)
 	if n := d.plan; n != nil {
 		r.enter("plan")
 		switch {
-		case n.kind == text && expr.Has(n.text):
+		case isExpression(n):
 		case n.kind == text:
 			var ok bool
 			if s.Name, s.Version, ok = ParseRef(n.text); !ok {
@@ -169,7 +173,7 @@ func (r *reader) subPlan(with *node, depth int) SubPlan {
 		}
 		r.leave()
 	}
-	if n := d.input; n != nil && (n.kind != text || !expr.Has(n.text)) {
+	if n := d.input; n != nil && !isExpression(n) {
 		r.enter("input")
 		if isA(r, n, object) {
 			if s.Input = n.json(); len(s.Input) > r.limits.Input {
@@ -178,7 +182,7 @@ func (r *reader) subPlan(with *node, depth int) SubPlan {
 		}
 		r.leave()
 	}
-	return s
+	return s, isExpression(d.plan) || isExpression(d.input)
 }
 
 // ParseSubPlan reads the `with` of a step of kind plan whose expressions are evaluated. The error is [Faults] with paths like
@@ -188,7 +192,11 @@ func ParseSubPlan(with json.RawMessage) (SubPlan, error) {
 	if err != nil {
 		return SubPlan{}, err
 	}
-	s := r.subPlan(&n, 0)
+	r.held = []string{""} // of the run that has the step: not known here
+	s, later := r.subPlan(&n, 0)
+	if later {
+		r.fault(&n, CodeBadExpression, notEvaluated)
+	}
 	return s, r.err()
 }
 

@@ -131,7 +131,7 @@ func policyFields[T any](in func(*T) *policy) []field[T] {
 			func(t *T, v string) { in(t).queue = &v }),
 		of("priority", "1 is first, 4 is last; default 2", whole(1, 4),
 			func(t *T, v int) { in(t).priority = &v }),
-		of("timeout", "of one attempt; default 10m, for kind sleep its duration and 1m", duration(MaxDuration),
+		of("timeout", "of one attempt; default 10m, for kind sleep its duration and 1m, for kinds wait and plan none", duration(MaxDuration),
 			func(t *T, v time.Duration) { in(t).timeout = &v }),
 		of("grace", "between TERM and KILL, at most 10m; default 10s", duration(10*time.Minute),
 			func(t *T, v time.Duration) { in(t).grace = &v }),

@@ -83,3 +83,42 @@ func (n *node) memberNamed(name string) *node {
 	n.members = append(n.members, member{name: name, value: node{kind: null}})
 	return &n.members[len(n.members)-1].value
 }
+
+// WithInput gives the plan with members of its input replaced by those of an object, top level only, or with members added:
+// what `--input` is for people, for programs. Without any it is the plan itself, else a copy that shares everything else.
+func (p *Plan) WithInput(input json.RawMessage) (*Plan, Faults) {
+	wrong := func(code, message string) (*Plan, Faults) {
+		return nil, Faults{{Path: "input", Code: code, Message: message}}
+	}
+	if len(input) == 0 {
+		return p, nil
+	}
+	r := newReader(Limits{})
+	own, err := readJSON(r, p.Input)
+	if err != nil {
+		return wrong(CodeWrongType, "is not JSON")
+	}
+	given, err := readJSON(r, input)
+	var faults Faults
+	switch {
+	case err != nil:
+		return wrong(CodeWrongType, "is not JSON")
+	case errors.As(r.err(), &faults):
+		for i := range faults {
+			faults[i].Path, faults[i].Line = strings.TrimSuffix("input."+faults[i].Path, "."), 0
+		}
+		return nil, faults
+	case given.kind != object:
+		return wrong(CodeWrongType, "is "+given.kind.String()+", must be an object")
+	case len(given.members) == 0:
+		return p, nil
+	}
+	for i := range given.members {
+		*own.memberNamed(given.members[i].name) = given.members[i].value
+	}
+	with := *p
+	if with.Input = own.json(); len(with.Input) > r.limits.Input {
+		return wrong(CodeOutOfRange, fmt.Sprintf("is larger than %d bytes", r.limits.Input))
+	}
+	return &with, nil
+}

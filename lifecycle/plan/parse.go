@@ -88,6 +88,15 @@ func (r *reader) planAt(n *node, depth int) *Plan {
 	d := planDraft{Plan: Plan{Input: json.RawMessage("{}"), Labels: map[string]string{}, OnFailure: "continue"}, at: n}
 	readFields(r, n, theFormat().plan, &d)
 	r.checkPlan(&d)
+	key := "" // that the run holds
+	if d.Concurrency != nil {
+		key = d.Concurrency.Key
+		if !expr.Has(key) { // else it is over the input of this run, and those above have others
+			r.checkHeld(n, d.Concurrency, r.held)
+		}
+	}
+	r.held = append(r.held, key)
+	defer func() { r.held = r.held[:depth] }()
 	if d.steps != nil {
 		steps := r.steps(d.steps, depth)
 		ordinals := r.graph(steps)
@@ -167,8 +176,24 @@ func (r *reader) checkStep(s *stepDraft, depth int) {
 	if n := s.at.find("max_parallel"); n != nil && s.at.find("for_each") == nil {
 		r.faultIn(n, "max_parallel", CodeUnknownField, "bounds the children of a step that has for_each, and this one has none")
 	}
+	above := r.held
+	if s.Concurrency != nil && expr.Has(s.Concurrency.Key) {
+		above = r.held[depth:]
+	}
+	r.checkHeld(s.at, s.Concurrency, above)
 	r.checkBuiltIn(s)
 	r.checkWith(s, in, depth)
+}
+
+const heldAbove = "the concurrency key of the run that it is part of, which would hold the slot for which it waits: choose another key"
+
+// checkHeld refuses a concurrency key that one of the runs above holds while it waits for who has this limit.
+func (r *reader) checkHeld(at *node, c *Concurrency, above []string) {
+	if c != nil && c.Key != "" && slices.Contains(above, c.Key) {
+		r.enter("concurrency")
+		r.faultIn(at.find("concurrency").find("key"), "key", CodeOutOfRange, "is "+heldAbove)
+		r.leave()
+	}
 }
 
 // visible is what expressions in the `with` of a step see. What is no list of keys has been refused.

@@ -15,7 +15,8 @@ type reader struct {
 	at     []place
 	count  int32 // values so far
 
-	stepCount, needCount int // of the plan and those inside it so far
+	stepCount, needCount int      // of the plan and those inside it so far
+	held                 []string // by depth: concurrency keys of the plans in which the reader is; "" = none
 
 	faults []located
 	more   bool // faults were left out

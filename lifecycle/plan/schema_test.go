@@ -34,6 +34,9 @@ func sample(t *testing.T, name string, s *jsonschema.Schema) any {
 				object[member] = sample(t, member, schema)
 			}
 		}
+		if name == "" && object["steps"] != nil {
+			object["concurrency"].(map[string]any)["key"] = "of/the/run" // not that of its step
+		}
 		return object
 	case name == "steps":
 		return []any{sample(t, "", s.Items)}
