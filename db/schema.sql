@@ -1155,6 +1155,41 @@ COMMENT ON COLUMN weir.overview.finished_at IS 'When it ended; null: it goes on.
 
 COMMENT ON COLUMN weir.overview.took IS 'How long it took from submit to end, or has taken so far.';
 
+CREATE TABLE weir.plans (
+    name text NOT NULL,
+    version integer NOT NULL,
+    plan jsonb NOT NULL,
+    digest bytea NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT plan_is_an_object CHECK ((jsonb_typeof(plan) = 'object'::text)),
+    CONSTRAINT plan_name_is_well_formed CHECK ((name ~ '^[a-z0-9][a-z0-9._/-]{0,127}$'::text)),
+    CONSTRAINT plan_version_counts_from_one CHECK ((version > 0))
+);
+
+COMMENT ON TABLE weir.plans IS 'Named plans, every version of each. A version never changes: another plan under the name is the next version.';
+
+COMMENT ON COLUMN weir.plans.name IS 'The plan''s name.';
+
+COMMENT ON COLUMN weir.plans.version IS 'From 1, without gaps. The latest one is what runs when nobody says which.';
+
+COMMENT ON COLUMN weir.plans.plan IS 'The plan as it was put, defaults not filled in.';
+
+COMMENT ON COLUMN weir.plans.digest IS 'SHA-256 of the plan in canonical form: the same plan as the latest version makes no new one.';
+
+COMMENT ON COLUMN weir.plans.description IS 'The plan''s own description, for lists.';
+
+COMMENT ON COLUMN weir.plans.created_at IS 'When it was put.';
+
+COMMENT ON COLUMN weir.plans.created_by IS 'Who put it: an actor (token:NAME, local) or a database user.';
+
+COMMENT ON CONSTRAINT plan_is_an_object ON weir.plans IS 'A plan is a JSON object.';
+
+COMMENT ON CONSTRAINT plan_name_is_well_formed ON weir.plans IS 'Names are lower case letters, digits and . _ / -, at most 128, starting with a letter or digit.';
+
+COMMENT ON CONSTRAINT plan_version_counts_from_one ON weir.plans IS 'The first version is 1.';
+
 CREATE TABLE weir.policies (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -1568,6 +1603,135 @@ COMMENT ON COLUMN weir.running.percent IS 'How far this attempt says it is.';
 COMMENT ON COLUMN weir.running.message IS 'What this attempt says it is doing.';
 
 COMMENT ON COLUMN weir.running.stopped_for IS 'Why the worker was asked to end it; null: it was not.';
+
+CREATE TABLE weir.schedules (
+    name text NOT NULL,
+    plan text NOT NULL,
+    plan_version integer,
+    input jsonb DEFAULT '{}'::jsonb NOT NULL,
+    cron text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    jitter interval DEFAULT '00:00:00'::interval NOT NULL,
+    overlap text DEFAULT 'skip'::text NOT NULL,
+    missed text DEFAULT 'once'::text NOT NULL,
+    missed_within interval DEFAULT '1 day'::interval NOT NULL,
+    next_slot timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    paused_at timestamp with time zone,
+    paused_by text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text DEFAULT SESSION_USER NOT NULL,
+    last_slot timestamp with time zone,
+    last_run uuid,
+    last_fired_at timestamp with time zone,
+    skipped_slot timestamp with time zone,
+    skipped_at timestamp with time zone,
+    skip_reason text,
+    skip_run uuid,
+    error_slot timestamp with time zone,
+    error_at timestamp with time zone,
+    error text,
+    CONSTRAINT schedule_error_is_whole CHECK ((num_nonnulls(error_slot, error_at, error) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT schedule_input_is_an_object CHECK ((jsonb_typeof(input) = 'object'::text)),
+    CONSTRAINT schedule_is_due_no_sooner_than_its_slot CHECK ((due_at >= next_slot)),
+    CONSTRAINT schedule_jitter_is_not_negative CHECK ((jitter >= '00:00:00'::interval)),
+    CONSTRAINT schedule_last_is_whole CHECK ((num_nonnulls(last_slot, last_run, last_fired_at) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT schedule_missed_is_known CHECK ((missed = ANY (ARRAY['skip'::text, 'once'::text, 'all'::text]))),
+    CONSTRAINT schedule_missed_within_is_positive CHECK ((missed_within > '00:00:00'::interval)),
+    CONSTRAINT schedule_name_is_well_formed CHECK ((name ~ '^[a-z0-9][a-z0-9._/-]{0,127}$'::text)),
+    CONSTRAINT schedule_overlap_is_known CHECK ((overlap = ANY (ARRAY['skip'::text, 'queue'::text, 'allow'::text, 'replace'::text]))),
+    CONSTRAINT schedule_pause_is_whole CHECK (((paused_at IS NULL) = (paused_by IS NULL))),
+    CONSTRAINT schedule_plan_version_counts_from_one CHECK ((plan_version > 0)),
+    CONSTRAINT schedule_skip_is_whole CHECK ((num_nonnulls(skipped_slot, skipped_at, skip_reason) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT schedule_skip_reason_is_known CHECK ((skip_reason = ANY (ARRAY['overlap'::text, 'missed'::text])))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE weir.schedules IS 'When named plans are run by themselves. Whoever submits the run of a slot moves next_slot on in the same transaction, and the slot is the run''s idempotency key: each slot makes one run at the most.';
+
+COMMENT ON COLUMN weir.schedules.name IS 'Its name: the label weir/schedule of its runs.';
+
+COMMENT ON COLUMN weir.schedules.plan IS 'The name of the plan: weir.plans.name.';
+
+COMMENT ON COLUMN weir.schedules.plan_version IS 'Its version; null: the latest at each slot.';
+
+COMMENT ON COLUMN weir.schedules.input IS 'Members that replace those of the plan''s input.';
+
+COMMENT ON COLUMN weir.schedules.cron IS 'When it is due: a cron expression.';
+
+COMMENT ON COLUMN weir.schedules.timezone IS 'The time zone of the expression, from the IANA database.';
+
+COMMENT ON COLUMN weir.schedules.jitter IS 'How much later than its slot a run may be submitted; how much it is follows from name and slot.';
+
+COMMENT ON COLUMN weir.schedules.overlap IS 'What happens at a slot while an earlier run is open: skip, queue, allow or replace.';
+
+COMMENT ON COLUMN weir.schedules.missed IS 'What happens to slots at which nothing could fire: skip, once (the newest of them) or all.';
+
+COMMENT ON COLUMN weir.schedules.missed_within IS 'How long ago a missed slot may be to be made up for.';
+
+COMMENT ON COLUMN weir.schedules.next_slot IS 'The slot that is to be fired next; those before are done with.';
+
+COMMENT ON COLUMN weir.schedules.due_at IS 'When: next_slot with its jitter.';
+
+COMMENT ON COLUMN weir.schedules.paused_at IS 'Since when it is paused; null: it is not. Slots that pass meanwhile are not missed.';
+
+COMMENT ON COLUMN weir.schedules.paused_by IS 'Who paused it.';
+
+COMMENT ON COLUMN weir.schedules.created_at IS 'When it was first put.';
+
+COMMENT ON COLUMN weir.schedules.created_by IS 'Who put it first: an actor (token:NAME, local) or a database user.';
+
+COMMENT ON COLUMN weir.schedules.updated_at IS 'When it was put, paused or resumed last.';
+
+COMMENT ON COLUMN weir.schedules.updated_by IS 'Who did that.';
+
+COMMENT ON COLUMN weir.schedules.last_slot IS 'The newest slot that made a run.';
+
+COMMENT ON COLUMN weir.schedules.last_run IS 'Its run.';
+
+COMMENT ON COLUMN weir.schedules.last_fired_at IS 'When that was submitted.';
+
+COMMENT ON COLUMN weir.schedules.skipped_slot IS 'The newest slot that made no run by the rules of the schedule.';
+
+COMMENT ON COLUMN weir.schedules.skipped_at IS 'When that was decided.';
+
+COMMENT ON COLUMN weir.schedules.skip_reason IS 'Why: overlap (an earlier run was open: skip_run) or missed.';
+
+COMMENT ON COLUMN weir.schedules.skip_run IS 'The open run that it made way for.';
+
+COMMENT ON COLUMN weir.schedules.error_slot IS 'The newest slot that made no run since its plan could not be run; null once a later slot has made one.';
+
+COMMENT ON COLUMN weir.schedules.error_at IS 'When that was.';
+
+COMMENT ON COLUMN weir.schedules.error IS 'What is wrong.';
+
+COMMENT ON CONSTRAINT schedule_error_is_whole ON weir.schedules IS 'Slot, time and text stand together or not at all.';
+
+COMMENT ON CONSTRAINT schedule_input_is_an_object ON weir.schedules IS 'Input has members.';
+
+COMMENT ON CONSTRAINT schedule_is_due_no_sooner_than_its_slot ON weir.schedules IS 'Jitter makes a run late, never early. Whoever moves next_slot by hand moves due_at along.';
+
+COMMENT ON CONSTRAINT schedule_jitter_is_not_negative ON weir.schedules IS 'Nothing is submitted before its slot.';
+
+COMMENT ON CONSTRAINT schedule_last_is_whole ON weir.schedules IS 'Slot, run and time of the last run stand together or not at all.';
+
+COMMENT ON CONSTRAINT schedule_missed_is_known ON weir.schedules IS 'skip, once or all.';
+
+COMMENT ON CONSTRAINT schedule_missed_within_is_positive ON weir.schedules IS 'To make up for nothing, say missed = ''skip''.';
+
+COMMENT ON CONSTRAINT schedule_name_is_well_formed ON weir.schedules IS 'Names are lower case letters, digits and . _ / -, at most 128, starting with a letter or digit.';
+
+COMMENT ON CONSTRAINT schedule_overlap_is_known ON weir.schedules IS 'skip, queue, allow or replace.';
+
+COMMENT ON CONSTRAINT schedule_pause_is_whole ON weir.schedules IS 'A pause says since when and by whom.';
+
+COMMENT ON CONSTRAINT schedule_plan_version_counts_from_one ON weir.schedules IS 'The first version of a plan is 1; null: the latest.';
+
+COMMENT ON CONSTRAINT schedule_skip_is_whole ON weir.schedules IS 'Slot, time and reason stand together or not at all.';
+
+COMMENT ON CONSTRAINT schedule_skip_reason_is_known ON weir.schedules IS 'overlap or missed.';
 
 CREATE TABLE weir.schema_info (
     one boolean DEFAULT true NOT NULL,
@@ -2454,6 +2618,11 @@ ALTER TABLE ONLY weir.outputs
 
 COMMENT ON CONSTRAINT outputs_pkey ON weir.outputs IS 'An attempt ends once.';
 
+ALTER TABLE ONLY weir.plans
+    ADD CONSTRAINT plans_pkey PRIMARY KEY (name, version);
+
+COMMENT ON CONSTRAINT plans_pkey ON weir.plans IS 'A version of a plan is one plan: who puts another one at the same time gets the next number.';
+
 ALTER TABLE ONLY weir.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (run_id, step);
 
@@ -2508,6 +2677,11 @@ ALTER TABLE ONLY weir.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 
 COMMENT ON CONSTRAINT runs_pkey ON weir.runs IS 'A run has one row.';
+
+ALTER TABLE ONLY weir.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+
+COMMENT ON CONSTRAINT schedules_pkey ON weir.schedules IS 'A name has one schedule.';
 
 ALTER TABLE ONLY weir.schema_info
     ADD CONSTRAINT schema_info_pkey PRIMARY KEY (one);
@@ -2614,6 +2788,10 @@ CREATE INDEX runs_newest ON weir.runs USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX weir.runs_newest IS 'Lists runs, newest first, page by page.';
 
+CREATE INDEX runs_of_schedules_open ON weir.runs USING btree (((labels ->> 'weir/schedule'::text))) WHERE (((labels ->> 'weir/schedule'::text) IS NOT NULL) AND (finished_at IS NULL));
+
+COMMENT ON INDEX weir.runs_of_schedules_open IS 'The open runs of a schedule, however many have ended; other runs cost it nothing.';
+
 CREATE INDEX runs_overdue ON weir.runs USING btree (deadline_at) WHERE ((deadline_at IS NOT NULL) AND (finished_at IS NULL));
 
 COMMENT ON INDEX weir.runs_overdue IS 'Which run times out next.';
@@ -2621,6 +2799,10 @@ COMMENT ON INDEX weir.runs_overdue IS 'Which run times out next.';
 CREATE INDEX runs_rerun_of ON weir.runs USING btree (rerun_of) WHERE (rerun_of IS NOT NULL);
 
 COMMENT ON INDEX weir.runs_rerun_of IS 'The runs that do a run again.';
+
+CREATE INDEX schedules_due ON weir.schedules USING btree (due_at) WHERE (paused_at IS NULL);
+
+COMMENT ON INDEX weir.schedules_due IS 'Which schedule is due next.';
 
 CREATE INDEX slots_due ON weir.slots USING btree (due_at) WHERE (due_at IS NOT NULL);
 
@@ -2665,6 +2847,10 @@ COMMENT ON TRIGGER by_hand_is_manual ON weir.runs IS 'Who pauses or resumes a ru
 CREATE TRIGGER by_hand_is_manual BEFORE UPDATE OF state ON weir.steps FOR EACH ROW WHEN (((old.state <> new.state) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text))) EXECUTE FUNCTION weir.mark_step_moved_by_hand();
 
 COMMENT ON TRIGGER by_hand_is_manual ON weir.steps IS 'Who changes a state in psql need not think of the rest: update weir.steps set state = ''cancelled'' where ... is enough, and the history says who it was.';
+
+CREATE TRIGGER plans_are_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON weir.plans FOR EACH STATEMENT EXECUTE FUNCTION weir.refuse('a version of a plan never changes', 'Runs and schedules name it. Put another plan under the name: that is the next version.');
+
+COMMENT ON TRIGGER plans_are_immutable ON weir.plans IS 'Version 3 of a plan is the same plan for ever, also for its owner.';
 
 CREATE TRIGGER run_counts_are_not_made_by_hand BEFORE UPDATE OF steps_total, steps_open, steps_failed ON weir.runs FOR EACH ROW WHEN (((((old.steps_total IS DISTINCT FROM new.steps_total) OR (old.steps_open IS DISTINCT FROM new.steps_open)) OR (old.steps_failed IS DISTINCT FROM new.steps_failed)) AND (COALESCE(current_setting('weir.actor'::text, true), ''::text) = ''::text))) EXECUTE FUNCTION weir.refuse('the counts of a run are not made by hand', 'They follow from its steps, and decide when it ends and how. If they are wrong, wait a minute: the sweep puts them right.');
 
