@@ -519,6 +519,24 @@ type WeirOverview struct {
 	Took int32
 }
 
+// Named plans, every version of each. A version never changes: another plan under the name is the next version.
+type WeirPlan struct {
+	// The plan's name.
+	Name string
+	// From 1, without gaps. The latest one is what runs when nobody says which.
+	Version int32
+	// The plan as it was put, defaults not filled in.
+	Plan json.RawMessage
+	// SHA-256 of the plan in canonical form: the same plan as the latest version makes no new one.
+	Digest []byte
+	// The plan's own description, for lists.
+	Description string
+	// When it was put.
+	CreatedAt time.Time
+	// Who put it: an actor (token:NAME, local) or a database user.
+	CreatedBy string
+}
+
 // Limits, fan-outs and outputs of runs (step 0) and steps that have any; no row: none. Keys are evaluated.
 type WeirPolicy struct {
 	// Which run: weir.runs.id.
@@ -780,6 +798,66 @@ type WeirRunning struct {
 	Message string
 	// Why the worker was asked to end it; null: it was not.
 	StoppedFor *WeirCause
+}
+
+// When named plans are run by themselves. Whoever submits the run of a slot moves next_slot on in the same transaction, and the slot is the run's idempotency key: each slot makes one run at the most.
+type WeirSchedule struct {
+	// Its name: the label weir/schedule of its runs.
+	Name string
+	// The name of the plan: weir.plans.name.
+	Plan string
+	// Its version; null: the latest at each slot.
+	PlanVersion *int32
+	// Members that replace those of the plan's input.
+	Input json.RawMessage
+	// When it is due: a cron expression.
+	Cron string
+	// The time zone of the expression, from the IANA database.
+	Timezone string
+	// How much later than its slot a run may be submitted; how much it is follows from name and slot.
+	Jitter pgtype.Interval
+	// What happens at a slot while an earlier run is open: skip, queue, allow or replace.
+	Overlap string
+	// What happens to slots at which nothing could fire: skip, once (the newest of them) or all.
+	Missed string
+	// How long ago a missed slot may be to be made up for.
+	MissedWithin pgtype.Interval
+	// The slot that is to be fired next; those before are done with.
+	NextSlot time.Time
+	// When: next_slot with its jitter.
+	DueAt time.Time
+	// Since when it is paused; null: it is not. Slots that pass meanwhile are not missed.
+	PausedAt *time.Time
+	// Who paused it.
+	PausedBy *string
+	// When it was first put.
+	CreatedAt time.Time
+	// Who put it first: an actor (token:NAME, local) or a database user.
+	CreatedBy string
+	// When it was put, paused or resumed last.
+	UpdatedAt time.Time
+	// Who did that.
+	UpdatedBy string
+	// The newest slot that made a run.
+	LastSlot *time.Time
+	// Its run.
+	LastRun *uuid.UUID
+	// When that was submitted.
+	LastFiredAt *time.Time
+	// The newest slot that made no run by the rules of the schedule.
+	SkippedSlot *time.Time
+	// When that was decided.
+	SkippedAt *time.Time
+	// Why: overlap (an earlier run was open: skip_run) or missed.
+	SkipReason *string
+	// The open run that it made way for.
+	SkipRun *uuid.UUID
+	// The newest slot that made no run since its plan could not be run; null once a later slot has made one.
+	ErrorSlot *time.Time
+	// When that was.
+	ErrorAt *time.Time
+	// What is wrong.
+	Error *string
 }
 
 // One row: which version this schema has, and the oldest binary that may still run on it. Binaries read it at start and go on reading it.
