@@ -1170,7 +1170,7 @@ CREATE TABLE weir.plans (
 
 COMMENT ON TABLE weir.plans IS 'Named plans, every version of each. A version never changes: another plan under the name is the next version.';
 
-COMMENT ON COLUMN weir.plans.name IS 'The plan''s name.';
+COMMENT ON COLUMN weir.plans.name IS 'What it is put and run by; the same as the name in the plan.';
 
 COMMENT ON COLUMN weir.plans.version IS 'From 1, without gaps. The latest one is what runs when nobody says which.';
 
@@ -1689,7 +1689,7 @@ COMMENT ON COLUMN weir.schedules.updated_by IS 'Who did that.';
 
 COMMENT ON COLUMN weir.schedules.last_slot IS 'The newest slot that made a run.';
 
-COMMENT ON COLUMN weir.schedules.last_run IS 'Its run.';
+COMMENT ON COLUMN weir.schedules.last_run IS 'The run of last_slot: weir.runs.id.';
 
 COMMENT ON COLUMN weir.schedules.last_fired_at IS 'When that was submitted.';
 

@@ -13,7 +13,7 @@ create table weir.plans (
   constraint plan_is_an_object check (jsonb_typeof(plan) = 'object')
 );
 comment on table weir.plans is 'Named plans, every version of each. A version never changes: another plan under the name is the next version.';
-comment on column weir.plans.name is 'The plan''s name.';
+comment on column weir.plans.name is 'What it is put and run by; the same as the name in the plan.';
 comment on column weir.plans.version is 'From 1, without gaps. The latest one is what runs when nobody says which.';
 comment on column weir.plans.plan is 'The plan as it was put, defaults not filled in.';
 comment on column weir.plans.digest is 'SHA-256 of the plan in canonical form: the same plan as the latest version makes no new one.';
@@ -92,7 +92,7 @@ comment on column weir.schedules.created_by is 'Who put it first: an actor (toke
 comment on column weir.schedules.updated_at is 'When it was put, paused or resumed last.';
 comment on column weir.schedules.updated_by is 'Who did that.';
 comment on column weir.schedules.last_slot is 'The newest slot that made a run.';
-comment on column weir.schedules.last_run is 'Its run.';
+comment on column weir.schedules.last_run is 'The run of last_slot: weir.runs.id.';
 comment on column weir.schedules.last_fired_at is 'When that was submitted.';
 comment on column weir.schedules.skipped_slot is 'The newest slot that made no run by the rules of the schedule.';
 comment on column weir.schedules.skipped_at is 'When that was decided.';

@@ -125,6 +125,7 @@ func TestGuards(t *testing.T) {
 		// lifecycle tries the whole matrix, and the others refuse nothing.
 		"step_transition_is_legal": 1, "run_transition_is_legal": 1, "by_hand_is_manual": 1, "transitions_are_recorded": 1,
 		"step_counts_are_not_made_by_hand": 1, "run_counts_are_not_made_by_hand": 1, "step_settled_stays_settled": 1, "transitions_are_append_only": 1,
+		"plans_are_immutable": 1, // tried by TestPlansAreImmutable
 	}
 	const rows = "select coalesce(string_agg(s::text, ' '), '') || string_agg(distinct r::text, ' ') from weir.runs r left join weir.steps s on s.run_id = r.id where r.id = $1"
 	try := func(g guard, run uuid.UUID) {

@@ -521,7 +521,7 @@ type WeirOverview struct {
 
 // Named plans, every version of each. A version never changes: another plan under the name is the next version.
 type WeirPlan struct {
-	// The plan's name.
+	// What it is put and run by; the same as the name in the plan.
 	Name string
 	// From 1, without gaps. The latest one is what runs when nobody says which.
 	Version int32
@@ -840,7 +840,7 @@ type WeirSchedule struct {
 	UpdatedBy string
 	// The newest slot that made a run.
 	LastSlot *time.Time
-	// Its run.
+	// The run of last_slot: weir.runs.id.
 	LastRun *uuid.UUID
 	// When that was submitted.
 	LastFiredAt *time.Time
