@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -240,25 +241,28 @@ func (s *stepDraft) literal() []string {
 // of kind plan: its expressions are over the child run's input and needs. Errors are those of [expr.Eval].
 func EvalWith(kind string, with json.RawMessage, scope expr.Scope) (json.RawMessage, error) {
 	literal := Literal(kind)
-	if kind == KindPlan {
-		var inline struct{ Plan json.RawMessage }
-		if err := json.Unmarshal(with, &inline); err == nil && !strings.HasPrefix(string(inline.Plan), `"`) {
-			literal = []string{"plan"}
-		}
+	if kind == KindPlan && inline(with) != nil {
+		literal = []string{"plan"}
 	}
 	return expr.Eval(with, scope, literal...)
 }
 
+// inline is the text of the plan in a `with` of kind plan; nil if it names one.
+func inline(with json.RawMessage) json.RawMessage {
+	var in struct{ Plan json.RawMessage }
+	if err := json.Unmarshal(with, &in); err != nil || !bytes.HasPrefix(in.Plan, []byte("{")) {
+		return nil
+	}
+	return in.Plan
+}
+
 // checkInline compares the steps of a plan inside a step with the kinds there are. at is the path of that plan, with a dot.
 func (s *Step) checkInline(kinds map[string]Kind, at string) Faults {
-	if s.Kind != KindPlan {
+	text := inline(s.With)
+	if s.Kind != KindPlan || text == nil {
 		return nil
 	}
-	var with struct{ Plan json.RawMessage }
-	if err := json.Unmarshal(s.With, &with); err != nil || !strings.HasPrefix(string(with.Plan), "{") {
-		return nil
-	}
-	p, err := ParseJSON(with.Plan)
+	p, err := ParseJSON(text)
 	if err != nil {
 		return Faults{{Path: strings.TrimSuffix(at, "."), Code: CodeWrongType, Message: fmt.Sprintf("cannot be read: %v", err)}}
 	}

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -183,12 +182,12 @@ func oneOf(choices []string) string {
 	return strings.Join(choices[:last], ", ") + " or " + choices[last]
 }
 
-// whole is an integer in a range.
-func whole(least, most int) value[int] {
+// whole is an integer from 1.
+func whole(most int) value[int] {
 	return value[int]{
 		schema: func() *jsonschema.Schema {
-			low, high := float64(least), float64(most)
-			return &jsonschema.Schema{Type: "integer", Minimum: &low, Maximum: &high}
+			high := float64(most)
+			return &jsonschema.Schema{Type: "integer", Minimum: new(1.0), Maximum: &high}
 		},
 		read: func(r *reader, n *node) (int, bool) {
 			if !isA(r, n, number) {
@@ -199,8 +198,8 @@ func whole(least, most int) value[int] {
 			case err == nil && f != math.Trunc(f):
 				r.fault(n, CodeWrongType, "must be a whole number")
 				return 0, false
-			case err != nil || f < float64(least) || f > float64(most):
-				r.fault(n, CodeOutOfRange, "must be %s", between(least, most))
+			case err != nil || f < 1 || f > float64(most):
+				r.fault(n, CodeOutOfRange, "must be %s", upTo(most))
 				return 0, false
 			}
 			return int(f), true
@@ -208,11 +207,11 @@ func whole(least, most int) value[int] {
 	}
 }
 
-func between(least, most int) string {
-	if least == most {
-		return strconv.Itoa(least)
+func upTo(most int) string {
+	if most == 1 {
+		return "1"
 	}
-	return fmt.Sprintf("from %d to %d", least, most)
+	return "from 1 to " + strconv.Itoa(most)
 }
 
 // share is a number from 0 to 1.

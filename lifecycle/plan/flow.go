@@ -40,7 +40,7 @@ func flowFields[T any](what string, concurrency func(*T) **Concurrency, rate fun
 		of("concurrency", "how many "+what+" with the same key run at once, across all runs", nested([]field[Concurrency]{
 			of("key", "a text, may have expressions over input and run", limitKey(),
 				func(c *Concurrency, v string) { c.Key = v }).require(CodeWrongType),
-			of("limit", "how many at once, 1 to 100,000; a limit set for the key overrides it", whole(1, maxConcurrency),
+			of("limit", "how many at once, 1 to 100,000; a limit set for the key overrides it", whole(maxConcurrency),
 				func(c *Concurrency, v int) { c.Limit = v }).require(CodeWrongType),
 			of("strategy", "what happens when all slots are taken: queue (default) waits, cancel_oldest cancels who holds one the longest, cancel_newest cancels the newcomer",
 				choice([]string{"queue", "cancel_oldest", "cancel_newest"}),
@@ -49,7 +49,7 @@ func flowFields[T any](what string, concurrency func(*T) **Concurrency, rate fun
 		of("rate", "how often "+what+" with the same key start, across all runs", nested([]field[Rate]{
 			of("key", "a text, may have expressions over input and run", limitKey(),
 				func(r *Rate, v string) { r.Key = v }).require(CodeWrongType),
-			of("limit", "how many starts in each period, 1 to 1,000,000; so many can come at once", whole(1, maxRate),
+			of("limit", "how many starts in each period, 1 to 1,000,000; so many can come at once", whole(maxRate),
 				func(r *Rate, v int) { r.Limit = v }).require(CodeWrongType),
 			of("per", "the period", duration(MaxDuration),
 				func(r *Rate, v time.Duration) { r.Per = v }).require(CodeWrongType),

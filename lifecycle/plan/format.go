@@ -81,7 +81,7 @@ func newFormat() *format {
 			func(s *stepDraft, v bool) { s.AllowFailure = v }),
 		of("for_each", "an expression that gives a list of at most 10,000 items; the step is run once for each, as key[0], key[1] and so on, which see ${{ item }} and ${{ index }}; its output is the list of theirs",
 			forEach(), func(s *stepDraft, v *node) { s.forEach, s.ForEach = v, v.text }),
-		of("max_parallel", "how many children of for_each run at once; default no limit", whole(1, maxParallel),
+		of("max_parallel", "how many children of for_each run at once; default no limit", whole(maxParallel),
 			func(s *stepDraft, v int) { s.MaxParallel = v }),
 	}, policyFields(func(s *stepDraft) *policy { return &s.policy })...)
 	f.step = append(f.step, flowFields("steps",
@@ -89,7 +89,7 @@ func newFormat() *format {
 	f.step = append(f.step, later[stepDraft]("if", "matrix", "cache")...)
 
 	f.plan = append([]field[planDraft]{
-		of("version", "of this format; default 1", whole(1, 1),
+		of("version", "of this format; default 1", whole(1),
 			func(p *planDraft, v int) { p.version = v }),
 		of("name", "what is run; runs are listed by it", word(namePattern, nameForm),
 			func(p *planDraft, v string) { p.Name = v }).require(CodeWrongType),
@@ -108,7 +108,7 @@ func newFormat() *format {
 		of("on_failure", "what the failure of a step does to the rest of the run: continue (default); cancel, which spares the steps that run after failures; pause, where the failed step waits for a decision",
 			choice([]string{"continue", "cancel", "pause"}),
 			func(p *planDraft, v string) { p.OnFailure = v }),
-		of("max_parallel", "how many steps run at once; default no limit", whole(1, maxParallel),
+		of("max_parallel", "how many steps run at once; default no limit", whole(maxParallel),
 			func(p *planDraft, v int) { p.MaxParallel = v }),
 	}, flowFields("runs",
 		func(p *planDraft) **Concurrency { return &p.Concurrency }, func(p *planDraft) **Rate { return &p.Rate })...)
@@ -129,7 +129,7 @@ func policyFields[T any](in func(*T) *policy) []field[T] {
 	return []field[T]{
 		of("queue", "default exec for kind exec, else default", word(kindPattern, kindForm),
 			func(t *T, v string) { in(t).queue = &v }),
-		of("priority", "1 is first, 4 is last; default 2", whole(1, 4),
+		of("priority", "1 is first, 4 is last; default 2", whole(4),
 			func(t *T, v int) { in(t).priority = &v }),
 		of("timeout", "of one attempt; default 10m, for kind sleep its duration and 1m, for kinds wait and plan none", duration(MaxDuration),
 			func(t *T, v time.Duration) { in(t).timeout = &v }),
@@ -147,7 +147,7 @@ func policyFields[T any](in func(*T) *policy) []field[T] {
 // retry is a retry policy; what it does not say has its default.
 func retry() value[Retry] {
 	v := nested([]field[Retry]{
-		of("max_attempts", "how many counted failures end the step; default 1", whole(1, 1000),
+		of("max_attempts", "how many counted failures end the step; default 1", whole(1000),
 			func(r *Retry, v int) { r.MaxAttempts = v }),
 		of("on", "which outcomes are tried again; default failed, crashed, timed_out", listOf([]string{"failed", "crashed", "timed_out", "lost"}),
 			func(r *Retry, v []string) { r.On = v }),

@@ -18,7 +18,7 @@ func TestWithInput(t *testing.T) {
 	}
 	got, faults := p.WithInput(json.RawMessage(`{"b": {"d": 1.50}, "e": null}`))
 	require.Empty(t, faults)
-	require.Equal(t, `{"a":1,"b":{"d":1.50},"e":null}`, string(got.Input), "top level only")
+	requireExactly(t, `{"a":1,"b":{"d":1.50},"e":null}`, got.Input) // top level only
 	require.Equal(t, p.Steps, got.Steps)
 	requireExactly(t, `{"a":1,"b":{"c":2}}`, p.Input)
 
