@@ -25,7 +25,7 @@ func downgrade(tree any) {
 				node[plain], node[exclusive] = value, true
 			}
 		}
-		for _, unknown := range []string{"patternProperties", "propertyNames", "$comment", "unevaluatedProperties", "prefixItems"} {
+		for _, unknown := range []string{"patternProperties", "propertyNames", "$comment", "unevaluatedProperties", "prefixItems", "dependentRequired"} {
 			delete(node, unknown)
 		}
 	})

@@ -18,14 +18,18 @@ func TestEveryFieldHasItsValue(t *testing.T) {
 	b.exec(fmt.Sprintf(`
 		set session_replication_role = replica;
 		insert into weir.runs (id, name, description, state, cause, on_failure, max_parallel, steps_total, steps_open, created_at, created_by, start_at,
-			deadline_at, finished_at, cancel_requested_at, cancel_requested_by, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels)
+			deadline_at, finished_at, cancel_requested_at, cancel_requested_by, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels,
+			timeout, plan_version, parent_run, parent_step, wants_output)
 		values ('%[1]s', 'n', 'd', 'cancelled', 'cancel_requested', 'pause', 7, 13, 0, '%[4]s', 'token:me', '%[5]s',
-			'%[6]s', '%[7]s', '%[8]s', 'local', 'k', 's', 'i', '\x00', '%[2]s', '{"a": "b"}');
+			'%[6]s', '%[7]s', '%[8]s', 'local', 'k', 's', 'i', '\x00', '%[2]s', '{"a": "b"}',
+			'1 day 90s', 3, '%[2]s', 4, true);
+		insert into weir.run_outputs (run_id, output) values ('%[1]s', '{"o": [null]}');
 		insert into weir.run_inputs (run_id, input) values ('%[1]s', '{"x": [1, null]}');
 		insert into weir.steps (run_id, step, key, kind, state, cause, run_if, allow_failure, attempt, failures, max_attempts, queue, priority, runs_on, timeout,
 			stall_after, created_at, run_after, started_at, deadline_at, worker_id, waiting_for, reused_from, cancel_requested_at, cancel_requested_by)
 		values ('%[1]s', 1, 'a', 'noop', 'waiting', 'attempts_spent', 'any_failed', true, 5, 4, 6, 'q', 3, 'remote', '90s',
 			'1 day', '%[4]s', '%[5]s', '%[6]s', '%[7]s', '%[3]s', 'decision', null, '%[8]s', 'local');
+		insert into weir.steps (run_id, step, key, kind) values ('%[2]s', 4, 'sub', 'plan');
 		insert into weir.steps (run_id, step, key, kind, state, cause, attempt, finished_at, created_at, reused_from, has_output)
 		values ('%[1]s', 2, 'b', 'noop', 'succeeded', 'rerun', 1, '%[5]s', '%[4]s', '%[2]s', true);
 		insert into weir.steps (run_id, step, key, kind, state, finished_at, worker_id, claimed_at, attempt, run_after)
@@ -43,8 +47,9 @@ func TestEveryFieldHasItsValue(t *testing.T) {
 		set session_replication_role = origin`, run, other, worker, at(1), at(2), at(3), at(4), at(5)))
 
 	require.JSONEq(t, fmt.Sprintf(`{"id": %q, "name": "n", "description": "d", "state": "cancelled", "cause": "cancel_requested", "labels": {"a": "b"},
-		"input": {"x": [1, null]}, "priority": null, "key": "k", "on_failure": "pause", "max_parallel": 7, "rerun_of": %q, "idempotency_key": "i",
-		"created_at": %q, "created_by": "token:me", "start_at": %q, "deadline_at": %q, "finished_at": %q, "cancel_requested_at": %q,
+		"input": {"x": [1, null]}, "priority": null, "key": "k", "on_failure": "pause", "max_parallel": 7, "timeout": "1d1m30s",
+		"parent": {"run": %[2]q, "step": "sub"}, "plan_version": 3, "output": {"o": [null]}, "output_error": null, "rerun_of": %[2]q, "idempotency_key": "i",
+		"created_at": %[3]q, "created_by": "token:me", "start_at": %q, "deadline_at": %q, "finished_at": %q, "cancel_requested_at": %q,
 		"steps": {"total": 12, "pending": 1, "available": 1, "running": 1, "retrying": 1, "waiting": 1, "succeeded": 1, "failed": 1, "crashed": 1,
 			"timed_out": 1, "lost": 1, "cancelled": 1, "skipped": 1}}`, run, other, at(1), at(2), at(3), at(4), at(5)), b.text("/v1/runs/"+run))
 	require.JSONEq(t, fmt.Sprintf(`{"run": %q, "key": "a", "kind": "noop", "state": "waiting", "cause": "attempts_spent", "needs": ["b"], "run_if": "any_failed",
@@ -75,6 +80,24 @@ func TestEveryFieldHasItsValue(t *testing.T) {
 	sameJSON(t, `[{"code": "cancel_requested", "detail": {"at": "`+at(5)+`", "by": "local"}, "message": "its cancellation was asked for: nothing starts any more"},
 		{"code": "waiting_decision", "detail": {"last_outcome": null}, "message": "its attempts are used up: it waits for somebody's decision"}]`,
 		b.get("/v1/runs/" + run + "/steps/a/why")["reasons"])
+}
+
+// TestRunsOfAParentThatIsGone reads what else a run can say of its parent and its output.
+func TestRunsOfAParentThatIsGone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const run, parent = "0198a8a0-1c2d-7e3f-8a4b-000000000001", "0198a8a0-1c2d-7e3f-8a4b-000000000002"
+	b.exec(fmt.Sprintf(`
+		set session_replication_role = replica;
+		insert into weir.runs (id, name, steps_total, steps_open, parent_run, parent_step) values ('%[1]s', 'n', 1, 1, '%[2]s', 4);
+		insert into weir.run_outputs (run_id, output_error) values ('%[1]s', '{"code": "expression_missing", "message": "m"}');
+		set session_replication_role = origin`, run, parent))
+	got := b.get("/v1/runs/" + run)
+	require.Equal(t, map[string]any{"run": parent, "step": nil}, got["parent"])
+	require.Nil(t, got["output"])
+	require.Equal(t, map[string]any{"code": "expression_missing", "message": "m"}, got["output_error"])
+	require.Nil(t, got["timeout"])
+	require.Nil(t, got["plan_version"])
 }
 
 // text is the body of a GET that works.

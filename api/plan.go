@@ -11,32 +11,61 @@ import (
 	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
-// runPlanBody is a plan in JSON with every default filled in.
+// runPlanBody is a plan in JSON with every default filled in. What has no default, or would be refused where it means
+// nothing, is left out.
 type runPlanBody struct {
-	Version     int               `json:"version"`
-	Name        string            `json:"name"`
-	Description string            `json:"description"`
-	Input       json.RawMessage   `json:"input"`
-	Labels      map[string]string `json:"labels"`
-	OnFailure   string            `json:"on_failure"`
-	MaxParallel int               `json:"max_parallel,omitempty"`
-	Steps       []runPlanStep     `json:"steps"`
+	Version     int                 `json:"version"`
+	Name        string              `json:"name"`
+	Description string              `json:"description"`
+	Input       json.RawMessage     `json:"input"`
+	Labels      map[string]string   `json:"labels"`
+	StartAt     *timestamp          `json:"start_at,omitempty"`
+	Delay       *duration           `json:"delay,omitempty"`
+	Timeout     *duration           `json:"timeout,omitempty"`
+	OnFailure   string              `json:"on_failure"`
+	MaxParallel int                 `json:"max_parallel,omitempty"`
+	Concurrency *runPlanConcurrency `json:"concurrency,omitempty"`
+	Rate        *runPlanRate        `json:"rate,omitempty"`
+	Output      json.RawMessage     `json:"output,omitempty"`
+	Steps       []runPlanStep       `json:"steps"`
 }
 
 type runPlanStep struct {
-	Key          string          `json:"key"`
-	Kind         string          `json:"kind"`
-	With         json.RawMessage `json:"with"`
-	Needs        []string        `json:"needs"`
-	RunIf        string          `json:"run_if"`
-	AllowFailure bool            `json:"allow_failure"`
-	Timeout      *duration       `json:"timeout,omitempty"`
-	Grace        duration        `json:"grace"`
-	StallAfter   *duration       `json:"stall_after,omitempty"`
-	Retry        runPlanRetry    `json:"retry"`
-	Queue        string          `json:"queue"`
-	Priority     int             `json:"priority"`
-	RunsOn       string          `json:"runs_on"`
+	Key          string              `json:"key"`
+	Kind         string              `json:"kind"`
+	With         json.RawMessage     `json:"with"`
+	Needs        []string            `json:"needs"`
+	RunIf        string              `json:"run_if"`
+	AllowFailure bool                `json:"allow_failure"`
+	ForEach      string              `json:"for_each,omitempty"`
+	MaxParallel  int                 `json:"max_parallel,omitempty"`
+	Concurrency  *runPlanConcurrency `json:"concurrency,omitempty"`
+	Rate         *runPlanRate        `json:"rate,omitempty"`
+	Timeout      *duration           `json:"timeout,omitempty"`
+
+	*runPlanWork // nil: no worker runs it
+}
+
+// runPlanWork is what a step says to those who work on it.
+type runPlanWork struct {
+	Grace      duration     `json:"grace"`
+	StallAfter *duration    `json:"stall_after,omitempty"`
+	Retry      runPlanRetry `json:"retry"`
+	Queue      string       `json:"queue"`
+	Priority   int          `json:"priority"`
+	RunsOn     string       `json:"runs_on"`
+}
+
+type runPlanConcurrency struct {
+	Key      string `json:"key"`
+	Limit    int    `json:"limit"`
+	Strategy string `json:"strategy"`
+}
+
+type runPlanRate struct {
+	Key   string   `json:"key"`
+	Limit int      `json:"limit"`
+	Per   duration `json:"per"`
 }
 
 type runPlanRetry struct {
@@ -83,7 +112,10 @@ func (s *server) runPlanGet(ctx context.Context, in *RunParam) (*runPlanOutput, 
 func runPlanOf(p *plan.Plan) runPlanBody {
 	body := runPlanBody{
 		Version: 1, Name: p.Name, Description: p.Description, Input: p.Input, Labels: p.Labels,
-		OnFailure: p.OnFailure, MaxParallel: p.MaxParallel, Steps: make([]runPlanStep, len(p.Steps)),
+		StartAt: timestampOf(p.StartAt), Delay: durationOf(p.Delay), Timeout: durationOf(p.Timeout),
+		OnFailure: p.OnFailure, MaxParallel: p.MaxParallel,
+		Concurrency: runPlanConcurrencyOf(p.Concurrency), Rate: runPlanRateOf(p.Rate), Output: p.Output,
+		Steps: make([]runPlanStep, len(p.Steps)),
 	}
 	for i := range p.Steps {
 		body.Steps[i] = runPlanStepOf(&p.Steps[i])
@@ -91,21 +123,44 @@ func runPlanOf(p *plan.Plan) runPlanBody {
 	return body
 }
 
-func runPlanStepOf(step *plan.Step) runPlanStep {
-	on := step.Retry.On
-	if on == nil {
-		on = []string{"failed", "crashed", "timed_out"}
+func runPlanConcurrencyOf(c *plan.Concurrency) *runPlanConcurrency {
+	if c == nil {
+		return nil
 	}
-	return runPlanStep{
+	return &runPlanConcurrency{Key: c.Key, Limit: c.Limit, Strategy: c.Strategy}
+}
+
+func runPlanRateOf(r *plan.Rate) *runPlanRate {
+	if r == nil {
+		return nil
+	}
+	return &runPlanRate{Key: r.Key, Limit: r.Limit, Per: duration(r.Per)}
+}
+
+func runPlanStepOf(step *plan.Step) runPlanStep {
+	body := runPlanStep{
 		Key:          step.Key,
 		Kind:         step.Kind,
 		With:         step.With,
 		Needs:        step.Needs,
 		RunIf:        step.RunIf,
 		AllowFailure: step.AllowFailure,
+		ForEach:      step.ForEach,
+		MaxParallel:  step.MaxParallel,
+		Concurrency:  runPlanConcurrencyOf(step.Concurrency),
+		Rate:         runPlanRateOf(step.Rate),
 		Timeout:      durationOf(step.Timeout),
-		Grace:        duration(step.Grace),
-		StallAfter:   durationOf(step.StallAfter),
+	}
+	if plan.BuiltIn(step.Kind) {
+		return body
+	}
+	on := step.Retry.On
+	if on == nil {
+		on = []string{"failed", "crashed", "timed_out"}
+	}
+	body.runPlanWork = &runPlanWork{
+		Grace:      duration(step.Grace),
+		StallAfter: durationOf(step.StallAfter),
 		Retry: runPlanRetry{
 			MaxAttempts: step.Retry.MaxAttempts,
 			On:          on,
@@ -118,4 +173,5 @@ func runPlanStepOf(step *plan.Step) runPlanStep {
 		Priority: step.Priority,
 		RunsOn:   step.RunsOn,
 	}
+	return body
 }

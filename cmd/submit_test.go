@@ -161,7 +161,7 @@ func TestSubmitRefuses(t *testing.T) {
 			"name: x\nsteps: [{key: a, kind: noop}, {key: b, kind: nope}]", nil, exitUsage,
 			[]string{"the server refuses the plan: 1 fault\n      steps[1].kind: no replica has this kind"},
 		},
-		"what comes later":         {"name: x\nmax_parallel: 3\nsteps: [{key: a, kind: noop}]", nil, exitUsage, []string{"plan.yaml:2: max_parallel: "}},
+		"what comes later":         {"name: x\nmatrix: {}\nsteps: [{key: a, kind: noop}]", nil, exitUsage, []string{"plan.yaml:2: matrix: "}},
 		"an input that is no pair": {good, []string{"--input", "n"}, exitUsage, []string{"--input is KEY=VALUE\n"}},
 		"an input without a name":  {good, []string{"--input", "=1"}, exitUsage, []string{"--input is KEY=VALUE\n"}},
 		"an input that is no object": {

@@ -15,7 +15,9 @@ import (
 // planStepsAtOnce is how many steps RunPlan reads with one query.
 const planStepsAtOnce = 5_000
 
-// RunPlan gives back the plan of a run with every default filled in, as it was resolved when it was submitted.
+// RunPlan gives back the plan of a run with every default filled in, as it was resolved when it was submitted: keys of limits
+// are the texts that they were for this run, and a delay is the time that it led to. The children of a for_each are no part
+// of it.
 func (r *Reader) RunPlan(ctx context.Context, run uuid.UUID) (*plan.Plan, error) {
 	view, err := r.RunGet(ctx, run)
 	if err != nil {
@@ -29,11 +31,19 @@ func (r *Reader) RunPlan(ctx context.Context, run uuid.UUID) (*plan.Plan, error)
 		OnFailure:   view.OnFailure,
 		Steps:       make([]plan.Step, 0, view.Steps.Total),
 	}
+	p.StartAt, p.Timeout = view.StartAt, view.Timeout
 	if view.MaxParallel != nil {
 		p.MaxParallel = *view.MaxParallel
 	}
+	policies, err := r.planPolicies(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if own := policies[0]; own != nil {
+		p.Concurrency, p.Rate, p.Output = own.concurrency(), own.rate(), own.Output
+	}
 	for after := int32(0); ; {
-		steps, err := r.stepViews(ctx, queries.StepViewsParams{Run: run, After: after, Max: planStepsAtOnce, Payloads: true})
+		steps, err := r.stepViews(ctx, queries.StepViewsParams{Run: run, After: after, Max: planStepsAtOnce, Payloads: true, OfPlan: true})
 		if err != nil {
 			return nil, err
 		}
@@ -42,12 +52,55 @@ func (r *Reader) RunPlan(ctx context.Context, run uuid.UUID) (*plan.Plan, error)
 			if err != nil {
 				return nil, fmt.Errorf("read the retry policy of step %s of run %s: %w", steps[i].Key, run, err)
 			}
+			if own := policies[steps[i].Ordinal]; own != nil {
+				own.fill(&step)
+			}
 			p.Steps = append(p.Steps, step)
 		}
 		if len(steps) < planStepsAtOnce {
 			return p, nil
 		}
 		after = int32(steps[len(steps)-1].Ordinal)
+	}
+}
+
+// planPolicies are the limits, fan-outs and outputs of a run, by ordinal; 0 is the run itself.
+func (r *Reader) planPolicies(ctx context.Context, run uuid.UUID) (map[int]*planPolicy, error) {
+	rows, err := r.queries().PlanPolicies(ctx, run)
+	if err != nil {
+		return nil, readError(err)
+	}
+	policies := make(map[int]*planPolicy, len(rows))
+	for i := range rows {
+		policies[int(rows[i].Step)] = &planPolicy{&rows[i]}
+	}
+	return policies, nil
+}
+
+// planPolicy is what the plan says of a run or a step beyond what every run or step has.
+type planPolicy struct{ *queries.PlanPoliciesRow }
+
+func (p planPolicy) concurrency() *plan.Concurrency {
+	if p.ConcurrencyKey == nil || p.ConcurrencyLimit == nil || p.ConcurrencyStrategy == nil {
+		return nil
+	}
+	return &plan.Concurrency{Key: *p.ConcurrencyKey, Limit: int(*p.ConcurrencyLimit), Strategy: *p.ConcurrencyStrategy}
+}
+
+func (p planPolicy) rate() *plan.Rate {
+	if p.RateKey == nil || p.RateLimit == nil {
+		return nil
+	}
+	return &plan.Rate{Key: *p.RateKey, Limit: int(*p.RateLimit), Per: interval(p.RatePer)}
+}
+
+func (p planPolicy) fill(step *plan.Step) {
+	step.Concurrency, step.Rate = p.concurrency(), p.rate()
+	if p.ForEach != nil {
+		step.ForEach = *p.ForEach
+	}
+	if p.MaxParallel != nil {
+		step.MaxParallel = int(*p.MaxParallel)
 	}
 }
 

@@ -20,10 +20,15 @@ type RunView struct {
 	Cause          Cause
 	Labels         map[string]string // never nil
 	Input          json.RawMessage   // only from RunGet; nil in lists
+	Output         json.RawMessage   // only from RunGet; nil in lists, and where there is none
+	OutputError    *RunOutputError   // only from RunGet
 	Key            *string
 	OnFailure      string
 	MaxParallel    *int
+	Timeout        time.Duration // 0 = none
 	RerunOf        *uuid.UUID
+	Parent         *RunParent // nil: it was submitted, not started by a step
+	PlanVersion    *int       // of the named plan; nil: the plan came with the submit
 	IdempotencyKey *string
 
 	CreatedAt         time.Time
@@ -34,6 +39,18 @@ type RunView struct {
 	CancelRequestedAt *time.Time
 
 	Steps StepCounts
+}
+
+// RunParent is the step that waits for a child run.
+type RunParent struct {
+	Run  uuid.UUID
+	Step string // "" once the parent is gone
+}
+
+// RunOutputError says why a run has no output although its plan has one.
+type RunOutputError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
 
 // StepCounts is how many steps of a run are in each state.
@@ -130,10 +147,13 @@ func runView(row *queries.RunViewsRow) (RunView, error) {
 		Cause:             Cause(row.Cause),
 		Labels:            map[string]string{},
 		Input:             row.Input,
+		Output:            row.Output,
 		Key:               row.Key,
 		OnFailure:         row.OnFailure,
 		MaxParallel:       number(row.MaxParallel),
+		Timeout:           interval(row.Timeout),
 		RerunOf:           row.RerunOf,
+		PlanVersion:       number(row.PlanVersion),
 		IdempotencyKey:    row.IdempotencyKey,
 		CreatedAt:         row.CreatedAt,
 		CreatedBy:         row.CreatedBy,
@@ -156,6 +176,15 @@ func runView(row *queries.RunViewsRow) (RunView, error) {
 			Cancelled: int(row.Cancelled),
 			Skipped:   int(row.Skipped),
 		},
+	}
+	if row.ParentRun != nil {
+		view.Parent = &RunParent{Run: *row.ParentRun, Step: row.ParentStep}
+	}
+	if row.OutputError != nil {
+		view.OutputError = &RunOutputError{}
+		if err := json.Unmarshal(row.OutputError, view.OutputError); err != nil {
+			return RunView{}, fmt.Errorf("read the output error of run %s: %w", row.ID, err)
+		}
 	}
 	if err := json.Unmarshal(row.Labels, &view.Labels); err != nil {
 		return RunView{}, fmt.Errorf("read the labels of run %s: %w", row.ID, err)

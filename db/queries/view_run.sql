@@ -1,8 +1,11 @@
 -- name: RunViews :many
 select
   r.id, r.name, r.description, r.state, r.cause, r.labels, r.key, r.on_failure, r.max_parallel, r.rerun_of, r.idempotency_key,
-  r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at,
+  r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at, r.timeout, r.plan_version, r.parent_run,
+  coalesce((select p.key from weir.steps p where p.run_id = r.parent_run and p.step = r.parent_step), '')::text as parent_step,
   case when @payloads::bool then coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}') end::jsonb as input,
+  case when @payloads::bool then (select o.output from weir.run_outputs o where o.run_id = r.id) end::jsonb as output,
+  case when @payloads::bool then (select o.output_error from weir.run_outputs o where o.run_id = r.id) end::jsonb as output_error,
   count(s.step) as total,
   count(*) filter (where s.state = 'pending') as pending,
   count(*) filter (where s.state = 'available') as available,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const runExists = `-- name: RunExists :one
@@ -27,8 +28,11 @@ func (q *Queries) RunExists(ctx context.Context, run uuid.UUID) (bool, error) {
 const runViews = `-- name: RunViews :many
 select
   r.id, r.name, r.description, r.state, r.cause, r.labels, r.key, r.on_failure, r.max_parallel, r.rerun_of, r.idempotency_key,
-  r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at,
+  r.created_at, r.created_by, r.start_at, r.deadline_at, r.finished_at, r.cancel_requested_at, r.timeout, r.plan_version, r.parent_run,
+  coalesce((select p.key from weir.steps p where p.run_id = r.parent_run and p.step = r.parent_step), '')::text as parent_step,
   case when $1::bool then coalesce((select i.input from weir.run_inputs i where i.run_id = r.id), '{}') end::jsonb as input,
+  case when $1::bool then (select o.output from weir.run_outputs o where o.run_id = r.id) end::jsonb as output,
+  case when $1::bool then (select o.output_error from weir.run_outputs o where o.run_id = r.id) end::jsonb as output_error,
   count(s.step) as total,
   count(*) filter (where s.state = 'pending') as pending,
   count(*) filter (where s.state = 'available') as available,
@@ -72,7 +76,13 @@ type RunViewsRow struct {
 	DeadlineAt        *time.Time
 	FinishedAt        *time.Time
 	CancelRequestedAt *time.Time
+	Timeout           pgtype.Interval
+	PlanVersion       *int32
+	ParentRun         *uuid.UUID
+	ParentStep        string
 	Input             json.RawMessage
+	Output            json.RawMessage
+	OutputError       json.RawMessage
 	Total             int64
 	Pending           int64
 	Available         int64
@@ -115,7 +125,13 @@ func (q *Queries) RunViews(ctx context.Context, arg RunViewsParams) ([]RunViewsR
 			&i.DeadlineAt,
 			&i.FinishedAt,
 			&i.CancelRequestedAt,
+			&i.Timeout,
+			&i.PlanVersion,
+			&i.ParentRun,
+			&i.ParentStep,
 			&i.Input,
+			&i.Output,
+			&i.OutputError,
 			&i.Total,
 			&i.Pending,
 			&i.Available,

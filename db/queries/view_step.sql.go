@@ -50,15 +50,16 @@ from weir.steps s
 left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step and $1::bool
 left join weir.outputs o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
 left join weir.progress p on p.run_id = s.run_id and p.step = s.step and p.attempt = s.attempt
-where s.run_id = $2 and s.step > $3
+where s.run_id = $2 and s.step > $3 and (s.parent is null or not $4::bool)
 order by s.step
-limit $4
+limit $5
 `
 
 type StepViewsParams struct {
 	Payloads bool
 	Run      uuid.UUID
 	After    int32
+	OfPlan   bool
 	Max      int32
 }
 
@@ -109,6 +110,7 @@ func (q *Queries) StepViews(ctx context.Context, arg StepViewsParams) ([]StepVie
 		arg.Payloads,
 		arg.Run,
 		arg.After,
+		arg.OfPlan,
 		arg.Max,
 	)
 	if err != nil {

@@ -27,7 +27,8 @@ const (
 
 const notEvaluated = "holds an expression that was not evaluated"
 
-func builtIn(kind string) bool { return kind == KindWait || kind == KindPlan }
+// BuiltIn reports whether no worker runs a kind: wait and plan.
+func BuiltIn(kind string) bool { return kind == KindWait || kind == KindPlan }
 
 // notBuiltIn are the fields of a step that mean nothing where there is no worker, and why.
 var notBuiltIn = []struct{ name, why string }{
@@ -43,7 +44,7 @@ var notBuiltIn = []struct{ name, why string }{
 
 // checkBuiltIn refuses the fields that mean nothing for a step of kind wait or plan.
 func (r *reader) checkBuiltIn(s *stepDraft) {
-	if !builtIn(s.Kind) {
+	if !BuiltIn(s.Kind) {
 		return
 	}
 	for _, f := range notBuiltIn {

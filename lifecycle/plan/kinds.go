@@ -73,7 +73,7 @@ func (p *Plan) CheckKinds(kinds map[string]Kind) Faults {
 			break
 		}
 		s := &p.Steps[i]
-		if builtIn(s.Kind) {
+		if BuiltIn(s.Kind) {
 			faults = append(faults, s.checkInline(kinds, fmt.Sprintf("steps[%d].with.plan.", i))...)
 			continue
 		}

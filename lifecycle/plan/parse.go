@@ -307,7 +307,7 @@ func (s *stepDraft) resolve(d *policy) Step {
 	s.Priority = first(defaultPriority, s.priority, d.priority)
 	s.Timeout = first(timeout, s.timeout, d.timeout)
 	s.Grace, s.Retry, s.RunsOn = defaultGrace, defaultRetry(), "replica"
-	if builtIn(s.Kind) {
+	if BuiltIn(s.Kind) {
 		s.Queue, s.Priority = queue, defaultPriority // no worker: the defaults say nothing about it
 		return s.Step
 	}

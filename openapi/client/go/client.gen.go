@@ -787,6 +787,18 @@ type Run struct {
 	// OnFailure What a failed step does to the rest of the run.
 	OnFailure RunOnFailure `json:"on_failure"`
 
+	// Output The output that its plan defines, any JSON, once it has ended. Only of a single run; null in lists.
+	Output interface{} `json:"output"`
+
+	// OutputError Why there is no output although the plan defines one.
+	OutputError *RunOutputError `json:"output_error"`
+
+	// Parent The step that started it and waits for it; null: it was submitted.
+	Parent *RunParent `json:"parent"`
+
+	// PlanVersion Which version of the named plan it runs; null: the plan came with the submit.
+	PlanVersion *int64 `json:"plan_version"`
+
 	// Priority Reserved: null.
 	Priority *int64 `json:"priority"`
 
@@ -801,10 +813,24 @@ type Run struct {
 	// State Where a run is in its life; succeeded, failed and cancelled are final.
 	State RunState `json:"state"`
 	Steps RunSteps `json:"steps"`
+
+	// Timeout How long it may take as a whole; null: no limit.
+	//
+	// Example: 1h30m
+	Timeout *string `json:"timeout"`
 }
 
 // RunOnFailure What a failed step does to the rest of the run.
 type RunOnFailure string
+
+// RunOutputError defines model for RunOutputError.
+type RunOutputError struct {
+	// Code What kind of error it is.
+	Code string `json:"code"`
+
+	// Message For people.
+	Message string `json:"message"`
+}
 
 // RunPage defines model for RunPage.
 type RunPage struct {
@@ -812,6 +838,15 @@ type RunPage struct {
 
 	// Next The cursor of the next page; null: this was the last one.
 	Next *string `json:"next"`
+}
+
+// RunParent defines model for RunParent.
+type RunParent struct {
+	// Run Its run.
+	Run openapi_types.UUID `json:"run"`
+
+	// Step Its key; null: that run has been deleted.
+	Step *string `json:"step"`
 }
 
 // RunState Where a run is in its life; succeeded, failed and cancelled are final.
