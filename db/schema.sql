@@ -352,6 +352,74 @@ CREATE FUNCTION weir.shard_of(run uuid) RETURNS smallint
 
 COMMENT ON FUNCTION weir.shard_of(run uuid) IS 'Which of the 16 shards a run is reconciled in: its last byte modulo 16. One advisory lock guards each of them, pg_try_advisory_xact_lock(2003134834, shard).';
 
+CREATE TABLE weir.bulks (
+    id uuid NOT NULL,
+    action text NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    total integer NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    finished_at timestamp with time zone,
+    after_created_at timestamp with time zone,
+    after_id uuid,
+    filter jsonb DEFAULT '{}'::jsonb NOT NULL,
+    reason text,
+    error text,
+    idempotency_key text,
+    CONSTRAINT bulk_action_is_known CHECK ((action = ANY (ARRAY['cancel'::text, 'pause'::text, 'resume'::text, 'rerun'::text]))),
+    CONSTRAINT bulk_counts_are_not_negative CHECK (((total >= 0) AND (done >= 0) AND (failed >= 0))),
+    CONSTRAINT bulk_filter_is_an_object CHECK ((jsonb_typeof(filter) = 'object'::text)),
+    CONSTRAINT bulk_finished_at_iff_final CHECK (((finished_at IS NOT NULL) = (state <> 'running'::text))),
+    CONSTRAINT bulk_place_is_whole CHECK (((after_created_at IS NULL) = (after_id IS NULL))),
+    CONSTRAINT bulk_state_is_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE weir.bulks IS 'Things done to many runs: to all that were there when somebody asked and match a filter. Any replica goes on with them, some runs a transaction, the newest first.';
+
+COMMENT ON COLUMN weir.bulks.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN weir.bulks.action IS 'What is done to each run: cancel, pause, resume or rerun.';
+
+COMMENT ON COLUMN weir.bulks.state IS 'running, then done, cancelled (somebody asked: what had been done stays done) or failed (no run would have it).';
+
+COMMENT ON COLUMN weir.bulks.total IS 'How many runs matched when it was asked for.';
+
+COMMENT ON COLUMN weir.bulks.done IS 'To how many of them it was done. Those that needed it no more when their turn came are not counted.';
+
+COMMENT ON COLUMN weir.bulks.failed IS 'How many refused it; error says why the last of them did.';
+
+COMMENT ON COLUMN weir.bulks.created_at IS 'When it was asked for. Runs that were submitted later are left alone.';
+
+COMMENT ON COLUMN weir.bulks.created_by IS 'Who asked for it: an actor.';
+
+COMMENT ON COLUMN weir.bulks.finished_at IS 'When it ended; null: it goes on.';
+
+COMMENT ON COLUMN weir.bulks.after_created_at IS 'Where it is: created_at of the last run that it has dealt with.';
+
+COMMENT ON COLUMN weir.bulks.after_id IS 'Where it is: the id of that run.';
+
+COMMENT ON COLUMN weir.bulks.filter IS 'Which runs: {state, name, labels, created_after, created_before}; what is not there does not narrow.';
+
+COMMENT ON COLUMN weir.bulks.reason IS 'Why, for people.';
+
+COMMENT ON COLUMN weir.bulks.error IS 'Why the last run that refused did.';
+
+COMMENT ON COLUMN weir.bulks.idempotency_key IS 'The client''s Idempotency-Key: the same key of the same actor answers the same row.';
+
+COMMENT ON CONSTRAINT bulk_action_is_known ON weir.bulks IS 'cancel, pause, resume or rerun.';
+
+COMMENT ON CONSTRAINT bulk_counts_are_not_negative ON weir.bulks IS 'Counts only grow.';
+
+COMMENT ON CONSTRAINT bulk_filter_is_an_object ON weir.bulks IS 'Members are filters by name.';
+
+COMMENT ON CONSTRAINT bulk_finished_at_iff_final ON weir.bulks IS 'What has ended says when.';
+
+COMMENT ON CONSTRAINT bulk_place_is_whole ON weir.bulks IS 'A place in the list of runs is a time and an id.';
+
+COMMENT ON CONSTRAINT bulk_state_is_known ON weir.bulks IS 'running, done, cancelled or failed.';
+
 CREATE TABLE weir.dirty (
     id bigint NOT NULL,
     shard smallint NOT NULL,
@@ -2560,6 +2628,11 @@ ALTER TABLE ONLY weir.river_job ALTER COLUMN id SET DEFAULT nextval('weir.river_
 
 ALTER TABLE ONLY weir.river_notification ALTER COLUMN id SET DEFAULT nextval('weir.river_notification_id_seq'::regclass);
 
+ALTER TABLE ONLY weir.bulks
+    ADD CONSTRAINT bulks_pkey PRIMARY KEY (id);
+
+COMMENT ON CONSTRAINT bulks_pkey ON weir.bulks IS 'Each has one row.';
+
 ALTER TABLE ONLY weir.dirty
     ADD CONSTRAINT dirty_pkey PRIMARY KEY (id);
 
@@ -2727,6 +2800,18 @@ ALTER TABLE ONLY weir.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (id);
 
 COMMENT ON CONSTRAINT workers_pkey ON weir.workers IS 'A process is one worker.';
+
+CREATE UNIQUE INDEX bulk_idempotency_key_is_used_once ON weir.bulks USING btree (created_by, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+COMMENT ON INDEX weir.bulk_idempotency_key_is_used_once IS 'The same Idempotency-Key of the same actor is the same operation.';
+
+CREATE INDEX bulks_newest ON weir.bulks USING btree (created_at DESC, id DESC);
+
+COMMENT ON INDEX weir.bulks_newest IS 'Lists them, newest first.';
+
+CREATE INDEX bulks_running ON weir.bulks USING btree (created_at, id) WHERE (state = 'running'::text);
+
+COMMENT ON INDEX weir.bulks_running IS 'What is left to do: looked at every second.';
 
 CREATE INDEX late_reports_of_step ON weir.late_reports USING btree (run_id, step);
 

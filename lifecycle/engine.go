@@ -38,6 +38,7 @@ type Engine struct {
 	observer Observer
 	actor    string // reconcile:ID
 	dirty    chan struct{}
+	bulks    chan struct{} // there may be an operation on many runs to go on with
 	soon     *alarm
 	pauses   *pauses
 	known    kindCache
@@ -67,7 +68,7 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{
 		Reader: NewReader(c.Pool), cfg: c, pool: c.Pool, q: queries.New(c.Pool), logger: c.Logger, observer: c.Observer,
-		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,
+		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), bulks: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,
 	}
 	e.submits = newGroup(submitMost, 2, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
 	e.larges = newGroup(1, 1, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)

@@ -21,6 +21,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.reconcile(ctx) })
 	g.Go(func() error { return e.ticks(ctx) })
+	g.Go(func() error { return e.bulkWork(ctx) })
 	g.Go(func() error { return e.everySecond(ctx, "expire what nobody ends", e.expireOnce) })
 	g.Go(func() error { return e.everySecond(ctx, "sweep", e.sweepOnce) })
 	if err := g.Wait(); err != nil {

@@ -16,6 +16,7 @@ const (
 	stepCursorLetter       = 's'
 	transitionCursorLetter = 't'
 	logCursorLetter        = 'l'
+	bulkCursorLetter       = 'b'
 )
 
 // badCursor is the answer to a cursor that the list did not give.

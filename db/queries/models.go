@@ -282,6 +282,40 @@ func (ns NullWeirStepState) Value() (driver.Value, error) {
 	return string(ns.WeirStepState), nil
 }
 
+// Things done to many runs: to all that were there when somebody asked and match a filter. Any replica goes on with them, some runs a transaction, the newest first.
+type WeirBulk struct {
+	// UUIDv7.
+	ID uuid.UUID
+	// What is done to each run: cancel, pause, resume or rerun.
+	Action string
+	// running, then done, cancelled (somebody asked: what had been done stays done) or failed (no run would have it).
+	State string
+	// How many runs matched when it was asked for.
+	Total int32
+	// To how many of them it was done. Those that needed it no more when their turn came are not counted.
+	Done int32
+	// How many refused it; error says why the last of them did.
+	Failed int32
+	// When it was asked for. Runs that were submitted later are left alone.
+	CreatedAt time.Time
+	// Who asked for it: an actor.
+	CreatedBy string
+	// When it ended; null: it goes on.
+	FinishedAt *time.Time
+	// Where it is: created_at of the last run that it has dealt with.
+	AfterCreatedAt *time.Time
+	// Where it is: the id of that run.
+	AfterID *uuid.UUID
+	// Which runs: {state, name, labels, created_after, created_before}; what is not there does not narrow.
+	Filter json.RawMessage
+	// Why, for people.
+	Reason *string
+	// Why the last run that refused did.
+	Error *string
+	// The client's Idempotency-Key: the same key of the same actor answers the same row.
+	IdempotencyKey *string
+}
+
 // What reconcile should look at: hints, at least once, written by the transaction that made the change. A row is deleted by the pass that served it, in the same transaction: nothing is dropped when a pass fails.
 type WeirDirty struct {
 	// Names the row for its deletion; no high-water mark is ever derived from it.

@@ -110,7 +110,7 @@ func TestRunListUsesAnIndex(t *testing.T) {
 					filter(&params)
 				}
 			}
-			sql, args, err := params.compose()
+			sql, args, err := params.compose(runListSelect, runListOrder)
 			require.NoError(t, err)
 			text := explain(t, conn, sql, args)
 			var plans []struct{ Plan planNode }
@@ -145,7 +145,7 @@ func TestRunListChoosesTheIndex(t *testing.T) {
 		"runs_newest":   {CreatedBefore: &early},
 	} {
 		params.Max = 51
-		sql, args, err := params.compose()
+		sql, args, err := params.compose(runListSelect, runListOrder)
 		require.NoError(t, err)
 		var plans []struct{ Plan planNode }
 		require.NoError(t, json.Unmarshal(explain(t, conn, sql, args), &plans))
@@ -185,10 +185,51 @@ func TestRunListComposes(t *testing.T) {
 	sql, args, err := RunListParams{
 		State: &state, Name: "n", Labels: map[string]string{"a": "$1"}, CreatedAfter: &now, CreatedBefore: &now,
 		After: &RunListCursor{}, Max: 3,
-	}.compose()
+	}.compose(runListSelect, runListOrder)
 	require.NoError(t, err)
 	require.Len(t, args, 8)
 	for i := range args {
 		require.Equal(t, 1, strings.Count(sql, fmt.Sprintf("$%d", i+1)), sql)
 	}
+}
+
+// TestBulkListsUseAnIndex: what an operation on many runs reads, with the state that each of them asks for.
+func TestBulkListsUseAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := manyRuns(t)
+	conn, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = conn.Exec(t.Context(), "set enable_seqscan = on; set plan_cache_mode = force_generic_plan")
+	require.NoError(t, err)
+	running := WeirRunStateRunning
+	before := time.Date(2026, 5, 5, 0, 0, 0, 0, time.UTC)
+	for name, params := range map[string]RunListParams{
+		"all":    {State: &running},
+		"name":   {State: &running, Name: "plan-7"},
+		"labels": {State: &running, Labels: map[string]string{"team": "rare"}},
+	} {
+		params.NotCancelling, params.NotChildren, params.CreatedBefore = true, true, &before
+		params.After, params.Max = &RunListCursor{CreatedAt: before, ID: uuid.Nil}, 100
+		for what, order := range map[string]string{runPlacesSelect: runListOrder, runCountSelect: ""} {
+			sql, args, err := params.compose(what, order)
+			require.NoError(t, err)
+			var plans []struct{ Plan planNode }
+			require.NoError(t, json.Unmarshal(explain(t, conn, sql, args), &plans))
+			for _, node := range plans[0].Plan.nodes() {
+				require.NotEqual(t, "Seq Scan", node.Type, "%s\n%s", name, sql)
+			}
+			require.NotEmpty(t, plans[0].Plan.indexes(), "%s\n%s", name, sql)
+		}
+	}
+	places, err := New(conn).RunPlaces(t.Context(), RunListParams{State: &running, Max: 7})
+	require.NoError(t, err)
+	ids, err := New(conn).RunList(t.Context(), RunListParams{State: &running, Max: 7})
+	require.NoError(t, err)
+	for i, place := range places {
+		require.Equal(t, ids[i], place.ID)
+	}
+	count, err := New(conn).RunCount(t.Context(), RunListParams{State: &running, Max: 7})
+	require.NoError(t, err)
+	require.EqualValues(t, 200, count)
 }
