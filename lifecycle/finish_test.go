@@ -280,3 +280,19 @@ func TestRelease(t *testing.T) {
 	require.Equal(t, held, b.tokenOf(run, 1))
 	b.finish(a, OutcomeSucceeded)
 }
+
+// retry: {on: []} wants nothing tried again. It is not the same as to say nothing.
+func TestFinishOfAStepThatIsRetriedOnNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := planOf(step("a"), step("b"))
+	for i := range p.Steps {
+		p.Steps[i].Retry.MaxAttempts = 2
+	}
+	p.Steps[0].Retry.On = []string{}
+	run := b.submit(p)
+	b.finish(b.start(run, 1), OutcomeFailed)
+	b.finish(b.start(run, 2), OutcomeFailed)
+	require.Equal(t, StepFailed, b.stepState(run, 1))
+	require.Equal(t, StepRetrying, b.stepState(run, 2))
+}

@@ -285,7 +285,7 @@ func object(raw json.RawMessage) json.RawMessage {
 
 // storedRetry is the form of a retry policy in weir.steps.retry.
 type storedRetry struct {
-	On        []string `json:"on,omitempty"` // only if given
+	On        []string `json:"on,omitzero"` // only if given: an empty list wants nothing tried again
 	Backoff   string   `json:"backoff"`
 	InitialMS int64    `json:"initial_ms"`
 	MaxMS     int64    `json:"max_ms"`
