@@ -1,9 +1,11 @@
 package lifecycle
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -17,6 +19,9 @@ const (
 	transitionCursorLetter = 't'
 	logCursorLetter        = 'l'
 	bulkCursorLetter       = 'b'
+	planCursorLetter       = 'p'
+	versionCursorLetter    = 'v'
+	scheduleCursorLetter   = 'c'
 )
 
 // badCursor is the answer to a cursor that the list did not give.
@@ -122,3 +127,22 @@ func parseLogCursor(cursor string) (place logPlace, err error) {
 	err = decodeCursor(cursor, logCursorLetter, &place)
 	return place, err
 }
+
+// nameCursor is the place in a list by name: the last name that it has shown.
+func nameCursor(letter byte, name string) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{letter}, name...))
+}
+
+func parseNameCursor(cursor string, letter byte) (after string, err error) {
+	if cursor == "" {
+		return "", nil
+	}
+	packed, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(packed) < 2 || packed[0] != letter || !utf8.Valid(packed) || bytes.IndexByte(packed, 0) >= 0 {
+		return "", badCursor()
+	}
+	return string(packed[1:]), nil
+}
+
+// versionPlace is a version of a plan.
+type versionPlace struct{ Version int32 }
