@@ -40,6 +40,7 @@ type Engine struct {
 	dirty    chan struct{}
 	bulks    chan struct{} // there may be an operation on many runs to go on with
 	soon     *alarm
+	fires    *alarm // when to look at the schedules
 	pauses   *pauses
 	known    kindCache
 
@@ -68,7 +69,8 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{
 		Reader: NewReader(c.Pool), cfg: c, pool: c.Pool, q: queries.New(c.Pool), logger: c.Logger, observer: c.Observer,
-		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), bulks: make(chan struct{}, 1), soon: newAlarm(), pauses: c.pauses,
+		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), bulks: make(chan struct{}, 1),
+		soon: newAlarm(), fires: newAlarm(), pauses: c.pauses,
 	}
 	e.submits = newGroup(submitMost, 2, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
 	e.larges = newGroup(1, 1, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)

@@ -45,7 +45,7 @@ type delay struct {
 }
 
 func readDelays(text string) (map[string]delay, error) {
-	points := []string{"*", pauseStarted, pauseFinished, pauseBeforeTake, pauseBeforeLock, pauseTaken, pauseBeforeUnlock}
+	points := []string{"*", pauseStarted, pauseFinished, pauseBeforeTake, pauseBeforeLock, pauseTaken, pauseBeforeUnlock, pauseFired}
 	delays := map[string]delay{}
 	for part := range strings.SplitSeq(text, ",") {
 		if part == "" {

@@ -8,6 +8,7 @@ const (
 	pauseBeforeLock   = "before lock"   // it has read them and is about to try the lock
 	pauseTaken        = "taken"         // it holds the lock and has read what it will serve
 	pauseBeforeUnlock = "before unlock" // it has done its work and is about to commit
+	pauseFired        = "fired"         // the runs of a schedule are submitted, and it is about to commit
 )
 
 // pauses is where a test holds an Engine.

@@ -166,26 +166,38 @@ func (r *Reader) PlanDiff(ctx context.Context, name string, from, to int) (*Plan
 	return &PlanDifference{Name: name, From: from, To: newer.Version, Diff: text}, nil
 }
 
-// PlanNamed is the plan that a request to run a named plan means, and its version. Errors: [CodeNotFound], and
-// [CodePlanInvalid] when the plan has faults with the input and labels of the request.
-func (r *Reader) PlanNamed(ctx context.Context, named plan.Named, limits plan.Limits) (*plan.Plan, int, error) {
-	p, version, err := planNamed(ctx, r.queries(), named, limits)
-	if err != nil {
-		return nil, 0, readError(err)
-	}
-	return p, version, nil
+// Runnable is a version of a named plan that can be run.
+type Runnable struct {
+	Plan    *plan.Plan
+	Version int
 }
 
-func planNamed(ctx context.Context, q *queries.Queries, named plan.Named, limits plan.Limits) (*plan.Plan, int, error) {
+// PlanNamed is what a request to run a named plan means, within limits. Errors: [CodeNotFound], and [CodePlanInvalid] when
+// the plan has faults with the input and labels of the request.
+func (r *Reader) PlanNamed(ctx context.Context, named plan.Named, limits plan.Limits) (*Runnable, error) {
+	found, err := planGiven(ctx, r.queries(), named, limits)
+	if err != nil {
+		return nil, readError(err)
+	}
+	return found, nil
+}
+
+// planNamed is the plan of a name as it is; version 0: the latest.
+func planNamed(ctx context.Context, q *queries.Queries, name string, version int) (*Runnable, error) {
+	return planGiven(ctx, q, plan.Named{Name: name, Version: version}, plan.Limits{})
+}
+
+// planGiven is PlanNamed in a transaction.
+func planGiven(ctx context.Context, q *queries.Queries, named plan.Named, limits plan.Limits) (*Runnable, error) {
 	row, err := planGet(ctx, q, named.Name, named.Version)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	p, err := limits.ParseWith(row.Plan, named.Input, named.Labels)
 	if err != nil {
-		return nil, 0, planInvalidError(err)
+		return nil, planInvalidError(err)
 	}
-	return p, int(row.Version), nil
+	return &Runnable{Plan: p, Version: int(row.Version)}, nil
 }
 
 // planInvalidError is the error of a text that was read as a plan.

@@ -39,6 +39,8 @@ type Submission struct {
 	ID    uuid.UUID // of the run, a UUIDv7; zero: made here
 	Actor string    // token:NAME or local
 
+	PlanVersion int // of the named plan that this is; 0 = the plan came with the submit
+
 	Scope          string // whose idempotency keys: the token's name, or local
 	IdempotencyKey string // "" = none
 	Digest         []byte // SHA-256 of the canonical body; required with a key
@@ -227,6 +229,7 @@ func submitParams(items []Submission) queries.RunSubmitParams {
 		if s.IdempotencyKey == "" {
 			p.IdempotencyScopes[i], p.IdempotencyDigests[i] = "", []byte{}
 		}
+		p.PlanVersions = append(p.PlanVersions, int32(s.PlanVersion))
 		stepParams(&p, s)
 	}
 	return p

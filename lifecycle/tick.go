@@ -15,13 +15,14 @@ import (
 // dueAgain is how soon what is due and could not be dispatched is looked at again.
 const dueAgain = 20 * time.Millisecond
 
-// Run makes reconcile's passes, looks at what is due and sweeps, until ctx ends; then it answers nil. What goes wrong
+// Run makes reconcile's passes, looks at what is due, fires schedules and sweeps, until ctx ends; then it answers nil. What goes wrong
 // is logged and tried again.
 func (e *Engine) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.reconcile(ctx) })
 	g.Go(func() error { return e.ticks(ctx) })
 	g.Go(func() error { return e.bulkWork(ctx) })
+	g.Go(func() error { return e.schedules(ctx) })
 	g.Go(func() error { return e.everySecond(ctx, "expire what nobody ends", e.expireOnce) })
 	g.Go(func() error { return e.everySecond(ctx, "sweep", e.sweepOnce) })
 	if err := g.Wait(); err != nil {

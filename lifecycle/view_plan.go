@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,7 +29,7 @@ func (r *Reader) RunPlan(ctx context.Context, run uuid.UUID) (*plan.Plan, error)
 		Name:        view.Name,
 		Description: view.Description,
 		Input:       view.Input,
-		Labels:      view.Labels,
+		Labels:      ownLabels(view.Labels),
 		OnFailure:   view.OnFailure,
 		Steps:       make([]plan.Step, 0, view.Steps.Total),
 	}
@@ -145,4 +147,11 @@ func planRetry(view *StepView) (plan.Retry, error) {
 		Max:         time.Duration(stored.MaxMS * float64(time.Millisecond)),
 		Jitter:      stored.Jitter,
 	}, nil
+}
+
+// ownLabels are the labels that a plan can have: ours begin with weir/.
+func ownLabels(all map[string]string) map[string]string {
+	own := maps.Clone(all)
+	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, "weir/") })
+	return own
 }

@@ -8,10 +8,11 @@ with a_run as materialized (
     unnest(@run_ids::uuid[]) as id, unnest(@names::text[]) as name, unnest(@descriptions::text[]) as description,
     unnest(@labels::jsonb[]) as labels, unnest(@inputs::jsonb[]) as input, unnest(@created_by::text[]) as created_by,
     unnest(@steps_totals::int[]) as steps_total, nullif(unnest(@idempotency_scopes::text[]), '') as idempotency_scope,
-    nullif(unnest(@idempotency_keys::text[]), '') as idempotency_key, nullif(unnest(@idempotency_digests::bytea[]), '') as idempotency_digest
+    nullif(unnest(@idempotency_keys::text[]), '') as idempotency_key, nullif(unnest(@idempotency_digests::bytea[]), '') as idempotency_digest,
+    nullif(unnest(@plan_versions::int[]), 0) as plan_version
 ), a_new_run as (
-  insert into weir.runs (id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest)
-  select id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest from a_run
+  insert into weir.runs (id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest, plan_version)
+  select id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest, plan_version from a_run
   order by idempotency_scope, idempotency_key, id
   on conflict do nothing
   returning id

@@ -61,20 +61,21 @@ with a_run as materialized (
     unnest($1::uuid[]) as id, unnest($2::text[]) as name, unnest($3::text[]) as description,
     unnest($4::jsonb[]) as labels, unnest($5::jsonb[]) as input, unnest($6::text[]) as created_by,
     unnest($7::int[]) as steps_total, nullif(unnest($8::text[]), '') as idempotency_scope,
-    nullif(unnest($9::text[]), '') as idempotency_key, nullif(unnest($10::bytea[]), '') as idempotency_digest
+    nullif(unnest($9::text[]), '') as idempotency_key, nullif(unnest($10::bytea[]), '') as idempotency_digest,
+    nullif(unnest($11::int[]), 0) as plan_version
 ), a_new_run as (
-  insert into weir.runs (id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest)
-  select id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest from a_run
+  insert into weir.runs (id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest, plan_version)
+  select id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest, plan_version from a_run
   order by idempotency_scope, idempotency_key, id
   on conflict do nothing
   returning id
 ), a_step as materialized (
   select
-    unnest($11::uuid[]) as run_id, unnest($12::int[]) as step, unnest($13::text[]) as key, unnest($14::text[]) as kind,
-    unnest($15::text[]) as queue, unnest($16::smallint[]) as priority, unnest($17::text[])::weir.run_if as run_if,
-    unnest($18::boolean[]) as allow_failure, unnest($19::int[]) as needs_total, unnest($20::int[]) as dependants,
-    unnest($21::int[]) as max_attempts, unnest($22::bigint[]) as timeout_ms, unnest($23::bigint[]) as grace_ms,
-    unnest($24::bigint[]) as stall_ms, unnest($25::jsonb[]) as retry, unnest($26::jsonb[]) as "with"
+    unnest($12::uuid[]) as run_id, unnest($13::int[]) as step, unnest($14::text[]) as key, unnest($15::text[]) as kind,
+    unnest($16::text[]) as queue, unnest($17::smallint[]) as priority, unnest($18::text[])::weir.run_if as run_if,
+    unnest($19::boolean[]) as allow_failure, unnest($20::int[]) as needs_total, unnest($21::int[]) as dependants,
+    unnest($22::int[]) as max_attempts, unnest($23::bigint[]) as timeout_ms, unnest($24::bigint[]) as grace_ms,
+    unnest($25::bigint[]) as stall_ms, unnest($26::jsonb[]) as retry, unnest($27::jsonb[]) as "with"
 ), a_new_step as (
   insert into weir.steps (
     run_id, step, key, kind, queue, priority, run_if, allow_failure, needs_total, needs_open, dependants, max_attempts,
@@ -98,7 +99,7 @@ with a_run as materialized (
 ), a_need as (
   insert into weir.needs (run_id, need, step)
   select n.run_id, n.need, n.step
-  from (select unnest($27::uuid[]) as run_id, unnest($28::int[]) as need, unnest($29::int[]) as step) n
+  from (select unnest($28::uuid[]) as run_id, unnest($29::int[]) as need, unnest($30::int[]) as step) n
   join a_new_run r on r.id = n.run_id
 ), an_input as (
   insert into weir.run_inputs (run_id, input)
@@ -123,6 +124,7 @@ type RunSubmitParams struct {
 	IdempotencyScopes  []string
 	IdempotencyKeys    []string
 	IdempotencyDigests [][]byte
+	PlanVersions       []int32
 	StepRuns           []uuid.UUID
 	Steps              []int32
 	Keys               []string
@@ -160,6 +162,7 @@ func (q *Queries) RunSubmit(ctx context.Context, arg RunSubmitParams) ([]uuid.UU
 		arg.IdempotencyScopes,
 		arg.IdempotencyKeys,
 		arg.IdempotencyDigests,
+		arg.PlanVersions,
 		arg.StepRuns,
 		arg.Steps,
 		arg.Keys,
