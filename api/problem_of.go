@@ -63,6 +63,9 @@ func problemOfError(known *lifecycle.Error) *Problem {
 	problem := newProblem(known.Code, known.Message)
 	if known.Code == lifecycle.CodeInvalidRequest {
 		problem.Status = http.StatusUnprocessableEntity
+		for _, fault := range known.Faults {
+			problem.Errors = append(problem.Errors, ProblemError{Location: "body." + fault.Path, Code: fault.Code, Message: fault.Message})
+		}
 	}
 	if known.Code == lifecycle.CodeIllegalTransition {
 		problem.Allowed = append([]string{}, known.Allowed...)

@@ -30,7 +30,7 @@ const (
 type Error struct {
 	Code    string
 	Message string        // one sentence without a full stop: what is wrong; never contains a value that was sent
-	Faults  []plan.Fault  // with CodePlanInvalid: everything that is wrong with the plan
+	Faults  []plan.Fault  // with CodePlanInvalid and CodeInvalidRequest: everything that is wrong, and where
 	Allowed []string      // with CodeIllegalTransition: the states that would be legal
 	Current *CurrentState // what it is now, where that was the reason
 	Err     error         // what is behind it, may be nil
@@ -64,4 +64,9 @@ func IsRetryable(err error) bool {
 		return e.Retryable
 	}
 	return db.IsTransient(err) || db.IsLockTimeout(err) || db.OutcomeUnknown(err) && !errors.Is(err, context.Canceled)
+}
+
+// invalid is a request with one thing in it that is wrong.
+func invalid(field, message string) *Error {
+	return &Error{Code: CodeInvalidRequest, Message: "the request is not valid", Faults: []plan.Fault{{Path: field, Code: CodeInvalidRequest, Message: message}}}
 }

@@ -108,7 +108,7 @@ func TestRunPauseIsRefused(t *testing.T) {
 	run := b.submit(planOf(step("a")))
 	require.NoError(t, b.RunPause(t.Context(), run, ops))
 	require.NoError(t, b.RunCancel(t.Context(), run, who), "a paused run can be cancelled")
-	refused(t, b.RunResume(t.Context(), run, ops))
+	_ = refused(t, b.RunResume(t.Context(), run, ops))
 	b.pass()
 	require.Equal(t, RunCancelled, b.runState(run))
 	b.healthy()
@@ -135,7 +135,7 @@ func TestRunPauseThatFails(t *testing.T) {
 		update weir.runs set cancel_requested_at = now(), cancel_requested_by = 'local' where id = (select run_id from weir.steps limit 1) and cancel_requested_at is null;
 		return null; end $$`)
 	b.exec(`create trigger asks after update on weir.steps for each statement execute function public.asks()`)
-	refused(t, b.RunPause(t.Context(), run, ops))
+	_ = refused(t, b.RunPause(t.Context(), run, ops))
 	require.Equal(t, 1, scan[int](b, `select count(*)::int from weir.dirty where step is null and shard < 16 and at > (select min(at) from weir.dirty)`))
 }
 
