@@ -166,6 +166,9 @@ func planSchema(schemas map[string]any) any {
 	definitions, _ := schema["$defs"].(map[string]any)
 	delete(schema, "$defs")
 	moved := func(ref string) string {
+		if ref == "#" {
+			return schemaPrefix + "Plan"
+		}
 		if name, ok := strings.CutPrefix(ref, "#/$defs/"); ok {
 			return schemaPrefix + "Plan" + strings.ToUpper(name[:1]) + name[1:]
 		}

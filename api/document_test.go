@@ -128,7 +128,7 @@ func TestOpenAPI30(t *testing.T) {
 				require.NotEqual(t, "null", kind)
 			}
 		}
-		for _, unknown := range []string{"const", "$defs", "$schema", "patternProperties", "propertyNames", "examples", "dependentRequired"} {
+		for _, unknown := range []string{"const", "$defs", "$schema", "patternProperties", "propertyNames", "examples", "dependentRequired", "if", "then", "else"} {
 			require.NotContains(t, node, unknown)
 		}
 		if node["nullable"] == true {

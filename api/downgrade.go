@@ -7,6 +7,7 @@ import "slices"
 func downgrade(tree any) {
 	walk(tree, func(node map[string]any) {
 		downgradeNull(node)
+		downgradeConditions(node)
 		if types, ok := node["type"].([]any); ok {
 			downgradeTypes(node, types)
 		}
@@ -51,6 +52,22 @@ func downgradeNull(node map[string]any) {
 		return
 	}
 	node["oneOf"] = rest
+}
+
+// downgradeConditions drops what is said only of some values: 3.0 has no way to say so.
+func downgradeConditions(node map[string]any) {
+	all, ok := node["allOf"].([]any)
+	if !ok {
+		return
+	}
+	rest := slices.DeleteFunc(all, func(schema any) bool {
+		_, conditional := schema.(map[string]any)["if"]
+		return conditional
+	})
+	node["allOf"] = rest
+	if len(rest) == 0 {
+		delete(node, "allOf")
+	}
 }
 
 // downgradeTypes turns a list of types into one, or into a choice.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/jsonschema-go/jsonschema"
+
 	"github.com/weirqueue/weir/lifecycle/expr"
 )
 
@@ -85,6 +87,10 @@ func waitFields() []field[waitDraft] {
 
 // maybe lets a field be a string with an expression too; what the expression gives is looked at when it is evaluated.
 func maybe(f field[waitDraft]) field[waitDraft] {
+	f.schema.AnyOf = []*jsonschema.Schema{
+		{Type: f.schema.Type, MinLength: f.schema.MinLength, Pattern: f.schema.Pattern, Format: f.schema.Format}, expression(),
+	}
+	f.schema.MinLength, f.schema.Pattern, f.schema.Format = nil, "", ""
 	read := f.read
 	f.read = func(r *reader, n *node, into *waitDraft) {
 		if isExpression(n) {

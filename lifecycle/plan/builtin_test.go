@@ -52,9 +52,9 @@ steps:
 	require.Equal(t, time.Hour, p.Steps[0].Timeout)
 }
 
-func TestFaultsOfWait(t *testing.T) {
-	t.Parallel()
-	for fields, want := range map[string]string{
+// faultsOfWait are fields of a step of kind wait, with their fault.
+func faultsOfWait() map[string]string {
+	return map[string]string{
 		"with: {for: signals}":            "with.for out_of_range",
 		"with: {for: 5}":                  "with.for wrong_type",
 		"with: {for: '${{ input.for }}'}": "with.for out_of_range", // who decides it must be known beforehand
@@ -78,17 +78,23 @@ func TestFaultsOfWait(t *testing.T) {
 		"concurrency: {key: k, limit: 1}":   "concurrency unknown_field",
 		"rate: {key: k, limit: 1, per: 1s}": "rate unknown_field",
 		"max_parallel: 2":                   "max_parallel unknown_field",
-	} {
+	}
+}
+
+func TestFaultsOfWait(t *testing.T) {
+	t.Parallel()
+	for fields, want := range faultsOfWait() {
 		require.Equal(t, []string{"steps[0]." + want}, faultsOf(t, builtIn("wait", fields)), "of %s", fields)
 	}
 	_, err := plan.Parse([]byte(builtIn("wait", "retry: {max_attempts: 2}")))
 	require.EqualError(t, err, "steps[0].retry: means nothing for a step of kind wait: it has no attempts")
 }
 
-func TestFaultsOfPlansInPlans(t *testing.T) {
-	t.Parallel()
-	const sub = "name: sub, steps: [{key: x, kind: noop}]"
-	for fields, want := range map[string]string{
+const sub = "name: sub, steps: [{key: x, kind: noop}]"
+
+// faultsOfPlansInPlans are fields of a step of kind plan, with their faults.
+func faultsOfPlansInPlans() map[string]string {
+	return map[string]string{
 		"with: {}":                    "with.plan wrong_type",
 		"timeout: 1h":                 "with.plan wrong_type",
 		"with: {plan: 5}":             "with.plan wrong_type",
@@ -112,7 +118,12 @@ func TestFaultsOfPlansInPlans(t *testing.T) {
 		"queue: q, with: {plan: {" + sub + "}}":                                                                        "queue unknown_field",
 		"retry: {max_attempts: 2}, with: {plan: {" + sub + "}}":                                                        "retry unknown_field",
 		"concurrency: {key: k, limit: 1}, with: {plan: {" + sub + "}}":                                                 "concurrency unknown_field",
-	} {
+	}
+}
+
+func TestFaultsOfPlansInPlans(t *testing.T) {
+	t.Parallel()
+	for fields, want := range faultsOfPlansInPlans() {
 		wants := strings.Split(want, ",")
 		for i := range wants {
 			wants[i] = "steps[0]." + wants[i]

@@ -91,7 +91,7 @@ func namesOf[T any](fields []field[T]) []string {
 // schemaOf is the schema of an object by its table.
 func schemaOf[T any](fields []field[T]) *jsonschema.Schema {
 	s := &jsonschema.Schema{
-		Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
+		Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: nothing(),
 	}
 	for _, f := range fields {
 		if f.reserved {

@@ -265,9 +265,7 @@ func stepList(fields []field[stepDraft]) value[*node] {
 	return value[*node]{
 		schema: func() *jsonschema.Schema {
 			least, most := 1, Limits{}.withDefaults().Steps
-			step := schemaOf(fields)
-			step.DependentRequired = map[string][]string{"max_parallel": {"for_each"}}
-			return &jsonschema.Schema{Type: "array", MinItems: &least, MaxItems: &most, Items: step}
+			return &jsonschema.Schema{Type: "array", MinItems: &least, MaxItems: &most, Items: schemaOf(fields)}
 		},
 		read: func(r *reader, n *node) (*node, bool) { return n, isA(r, n, list) },
 	}

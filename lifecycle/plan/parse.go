@@ -198,14 +198,19 @@ func (r *reader) checkHeld(at *node, c *Concurrency, above []string) {
 
 // visible is what expressions in the `with` of a step see. What is no list of keys has been refused.
 func (s *stepDraft) visible() expr.Visible {
-	known := map[string]bool{}
-	if s.needs != nil {
-		for i := range s.needs.items {
-			known[s.needs.items[i].text] = true
-		}
-	}
+	var known map[string]bool
 	in := expr.InStep(s.at.find("for_each") != nil)
-	in.Needs = func(key string) bool { return known[key] }
+	in.Needs = func(key string) bool {
+		if known == nil {
+			known = map[string]bool{}
+			if s.needs != nil {
+				for i := range s.needs.items {
+					known[s.needs.items[i].text] = true
+				}
+			}
+		}
+		return known[key]
+	}
 	return in
 }
 

@@ -168,6 +168,48 @@ func TestSchemaAndParserAgreeOnValues(t *testing.T) {
 	})
 }
 
+// agree requires that the schema refuses a plan iff the parser does.
+func agree(t *testing.T, resolved *jsonschema.Resolved, src string) {
+	t.Helper()
+	raw, err := plan.JSON([]byte(src))
+	require.NoError(t, err)
+	var doc any
+	require.NoError(t, json.Unmarshal(raw, &doc))
+	_, parser := plan.ParseJSON(raw)
+	validator := resolved.Validate(doc)
+	require.Equal(t, parser == nil, validator == nil, "%s\nparser: %v\nschema: %v", src, parser, validator)
+}
+
+func TestSchemaAndParserAgreeOnWaitAndPlan(t *testing.T) {
+	t.Parallel()
+	resolved, err := plan.Schema().Resolve(nil)
+	require.NoError(t, err)
+	for fields, fault := range faultsOfWait() {
+		if !strings.HasSuffix(fault, "bad_expression") && !strings.HasPrefix(fault, "with.duration out_of_range") { // beyond a schema
+			agree(t, resolved, builtIn("wait", fields))
+		}
+	}
+	for fields, fault := range faultsOfPlansInPlans() {
+		if !strings.HasSuffix(fault, "bad_expression") && !strings.Contains(fault, "need") && !strings.Contains(fault, ".steps[") { // beyond a schema
+			agree(t, resolved, builtIn("plan", fields))
+		}
+	}
+	for _, fields := range []string{
+		"with: {}", "timeout: 5m, with: {for: signal}", "with: {for: approval}", "with: {for: time, duration: 1h}", "with: {for: time, until: '2026-07-01T08:00:00Z'}",
+		"with: {for: time, until: '${{ input.at }}'}", "with: {for: time, duration: '${{ input.n }}s'}", "for_each: '${{ input.a }}', max_parallel: 2",
+	} {
+		agree(t, resolved, builtIn("wait", fields))
+	}
+	for _, with := range []string{
+		"plan: a/b", "plan: a@3", "plan: '${{ input.p }}'", "plan: a, input: {}", "plan: a, input: '${{ input }}'",
+		"plan: {name: s, steps: [{key: x, kind: plan, with: {plan: {name: t, steps: [{key: y, kind: wait}]}}}]}",
+		"plan: {name: s, steps: [{key: x, kind: plan, with: {plan: {name: t, stepz: [{key: y, kind: wait}]}}}]}",
+		"plan: {name: s, steps: [{key: x, kind: wait, queue: q}]}",
+	} {
+		agree(t, resolved, builtIn("plan", "with: {"+with+"}"))
+	}
+}
+
 func TestSchemaOfEveryFieldSaysWhatItIsFor(t *testing.T) {
 	t.Parallel()
 	raw, err := plan.SchemaJSON()
