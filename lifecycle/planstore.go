@@ -202,8 +202,7 @@ func planGiven(ctx context.Context, q *queries.Queries, named plan.Named, limits
 
 // planInvalidError is the error of a text that was read as a plan.
 func planInvalidError(err error) error {
-	var faults plan.Faults
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[plan.Faults](err); ok {
 		return planInvalid(faults)
 	}
 	return err

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -274,7 +273,7 @@ func scheduleView(row *queries.WeirSchedule) *ScheduleView {
 	v := &ScheduleView{
 		Name: row.Name,
 		Schedule: plan.Schedule{
-			Plan: row.Plan, Input: json.RawMessage(row.Input), Cron: row.Cron, Timezone: row.Timezone, Jitter: interval(row.Jitter),
+			Plan: row.Plan, Input: row.Input, Cron: row.Cron, Timezone: row.Timezone, Jitter: interval(row.Jitter),
 			Overlap: row.Overlap, Missed: row.Missed, Window: interval(row.MissedWithin), Paused: &paused,
 		},
 		PausedAt: row.PausedAt, CreatedAt: row.CreatedAt, CreatedBy: row.CreatedBy, UpdatedAt: row.UpdatedAt, UpdatedBy: row.UpdatedBy,

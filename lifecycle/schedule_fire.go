@@ -295,8 +295,7 @@ const maxErrorText = 4 << 10
 // errorText is an error for people, with its faults.
 func errorText(err error) string {
 	text := err.Error()
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		text = known.Message
 		if len(known.Faults) > 0 {
 			text += ": " + plan.Faults(known.Faults).Error()

@@ -1,0 +1,482 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/lifecycle/plan"
+)
+
+const everySecond = `{"plan": "load/daily", "cron": "* * * * * *"}`
+
+// hourly is a schedule with no slot near now.
+func hourly() string { return hourlyOf("load/daily") }
+
+func hourlyOf(name string) string {
+	return fmt.Sprintf(`{"plan": %q, "cron": "%d * * * *"}`, name, farMinute())
+}
+
+func farMinute() int { return time.Now().Add(30 * time.Minute).Minute() }
+
+// schedule puts a plan, and a schedule of it with changes to it, as JSON members.
+func (b *bundle) schedule(name, text string, changes ...string) *ScheduleView {
+	b.t.Helper()
+	if scan[int](b, `select count(*)::int from weir.plans`) == 0 {
+		b.put(named("one"))
+	}
+	view, _, err := b.tryschedule(name, text, changes...)
+	require.NoError(b.t, err)
+	return view
+}
+
+func (b *bundle) tryschedule(name, text string, changes ...string) (*ScheduleView, bool, error) {
+	b.t.Helper()
+	members := map[string]json.RawMessage{}
+	require.NoError(b.t, json.Unmarshal([]byte(text), &members))
+	for _, change := range changes {
+		require.NoError(b.t, json.Unmarshal([]byte("{"+change+"}"), &members))
+	}
+	raw, err := json.Marshal(members)
+	require.NoError(b.t, err)
+	parsed, err := plan.Limits{}.ParseSchedule(raw)
+	require.NoError(b.t, err)
+	return b.SchedulePut(b.t.Context(), SchedulePutRequest{Name: name, Schedule: parsed, Actor: "local"})
+}
+
+// back has a schedule behave as if nothing had fired it for so long: its next slot is the first one after that.
+func (b *bundle) back(name string, d time.Duration) (slots []time.Time) {
+	b.t.Helper()
+	view, err := b.ScheduleGet(b.t.Context(), name)
+	require.NoError(b.t, err)
+	when, err := view.When()
+	require.NoError(b.t, err)
+	now := scan[time.Time](b, `select clock_timestamp()`)
+	for slot := when.Next(now.Add(-d)); !slot.After(now); slot = when.Next(slot) {
+		slots = append(slots, slot)
+	}
+	require.NotEmpty(b.t, slots)
+	b.exec(`update weir.schedules set next_slot = $2, due_at = $3 where name = $1`, name, slots[0], slots[0].Add(jitterOf(name, slots[0], view.Jitter)))
+	return slots
+}
+
+// fired are the slots of a schedule's runs in order.
+func (b *bundle) fired(name string) []time.Time {
+	b.t.Helper()
+	keys := scan[[]string](b, `select coalesce(array_agg(idempotency_key order by idempotency_key), '{}') from weir.runs where idempotency_scope = 'schedule:' || $1`, name)
+	slots := make([]time.Time, len(keys))
+	for i, key := range keys {
+		slot, err := time.Parse(time.RFC3339, key)
+		require.NoError(b.t, err)
+		slots[i] = slot
+	}
+	return slots
+}
+
+// fire fires what is due now.
+func (b *bundle) fire() {
+	b.t.Helper()
+	require.NoError(b.t, b.schedulesOnce(b.t.Context()))
+}
+
+func (b *bundle) scheduleNow(name string) *ScheduleView {
+	b.t.Helper()
+	view, err := b.ScheduleGet(b.t.Context(), name)
+	require.NoError(b.t, err)
+	return view
+}
+
+func TestScheduleFires(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	view := b.schedule("nightly/load", hourly(), `"input": {"day": 2}`)
+	require.Nil(t, view.LastRun)
+	slots := b.back("nightly/load", time.Hour)
+	b.exec(`update weir.schedules set missed = 'all'`)
+	b.fire()
+	b.fire()
+	require.Equal(t, slots, b.fired("nightly/load"))
+	view = b.scheduleNow("nightly/load")
+	require.True(t, slots[0].Equal(*view.LastSlot))
+	require.Equal(t, slots[0].Add(time.Hour), view.NextSlot.UTC())
+	run, err := b.RunGet(t.Context(), *view.LastRun)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"team": "data", scheduleLabel: "nightly/load"}, run.Labels)
+	require.JSONEq(t, `{"day": 2, "deep": {"a": 1}}`, string(run.Input))
+	require.Equal(t, b.actor, run.CreatedBy)
+	require.Equal(t, slots[0].Format(time.RFC3339), *run.IdempotencyKey)
+	require.Equal(t, 1, scan[int](b, `select plan_version from weir.runs where id = $1`, run.ID))
+	resolved, err := b.RunPlan(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"team": "data"}, resolved.Labels, "the plan can be submitted again")
+}
+
+// What happens to slots that nothing could fire.
+func TestScheduleMissed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const long = 26*time.Hour + 30*time.Minute
+	for name, c := range map[string]struct {
+		changes string
+		want    func(slots []time.Time) []time.Time
+		skipped bool
+	}{
+		"skip":     {`"missed": "skip"`, func([]time.Time) []time.Time { return []time.Time{} }, true},
+		"once":     {`"missed": "once"`, func(s []time.Time) []time.Time { return s[len(s)-1:] }, true},
+		"stale":    {`"missed": "once", "window": "1s"`, func([]time.Time) []time.Time { return []time.Time{} }, true},
+		"all":      {`"missed": "all", "overlap": "allow"`, func(s []time.Time) []time.Time { return s[len(s)-24:] }, true},
+		"wide":     {`"missed": "all", "overlap": "allow", "window": "30d"`, func(s []time.Time) []time.Time { return s }, false},
+		"jittered": {`"missed": "all", "overlap": "allow", "window": "30d", "jitter": "10s"`, func(s []time.Time) []time.Time { return s }, false},
+	} {
+		b.schedule(name, hourly(), c.changes)
+		slots := b.back(name, long)
+		b.fire()
+		require.Equal(t, c.want(slots), b.fired(name), name)
+		view := b.scheduleNow(name)
+		require.Equal(t, slots[len(slots)-1].Add(time.Hour), view.NextSlot.UTC(), name)
+		require.Equal(t, c.skipped, view.SkipReason != nil, name)
+		if c.skipped {
+			require.Equal(t, SkipMissed, *view.SkipReason)
+			fired := b.fired(name)
+			want := slots[len(slots)-1]
+			if len(fired) > 0 {
+				want = fired[0].Add(-time.Hour)
+			}
+			require.Equal(t, want, view.SkippedSlot.UTC(), "%s: the newest that is left out", name)
+		}
+		b.fire()
+		require.Equal(t, c.want(slots), b.fired(name), "%s: again", name)
+	}
+}
+
+// A schedule that is held up for less than half a minute has missed nothing, whatever it does with what it misses.
+func TestScheduleHeldUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, missed := range []string{"skip", "once", "all"} {
+		b.schedule(missed, everySecond, `"overlap": "allow", "missed": "`+missed+`"`)
+		slots := b.back(missed, 20*time.Second)
+		b.fire()
+		fired := b.fired(missed)
+		require.GreaterOrEqual(t, len(fired), len(slots))
+		require.Equal(t, slots, fired[:len(slots)], missed)
+		for i, slot := range fired {
+			require.Equal(t, slots[0].Add(time.Duration(i)*time.Second), slot, missed)
+		}
+	}
+}
+
+// A long time is made up for in bounded transactions, and what is not to be made up for costs nothing.
+func TestScheduleMakesUpInBatches(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("all", everySecond, `"overlap": "allow", "missed": "all", "window": "4m"`)
+	b.exec(`update weir.schedules set next_slot = date_trunc('second', clock_timestamp()) - interval '1 year', due_at = date_trunc('second', clock_timestamp())`)
+	name, err := b.scheduleFire(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, "all", name)
+	require.Len(t, b.fired("all"), slotsAtOnce)
+	b.fire()
+	fired := b.fired("all")
+	require.GreaterOrEqual(t, len(fired), 235)
+	for i, slot := range fired {
+		require.Equal(t, fired[0].Add(time.Duration(i)*time.Second), slot)
+	}
+	b.exec(`update weir.schedules set missed = 'once', next_slot = date_trunc('second', clock_timestamp()) - interval '1 year', due_at = date_trunc('second', clock_timestamp())`)
+	b.fire()
+	require.Equal(t, SkipMissed, *b.scheduleNow("all").SkipReason)
+}
+
+func TestScheduleOverlap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("allow", hourly(), `"overlap": "allow", "missed": "all"`)
+	b.schedule("skip", hourly(), `"overlap": "skip", "missed": "all"`)
+	slots := b.back("allow", 5*time.Hour)
+	require.Equal(t, slots, b.back("skip", 5*time.Hour))
+	b.fire()
+	require.Equal(t, slots, b.fired("allow"))
+	require.Equal(t, slots[:1], b.fired("skip"), "the first one is open")
+	view := b.scheduleNow("skip")
+	require.Equal(t, slots[0], view.LastSlot.UTC())
+	require.Equal(t, SkipOverlap, *view.SkipReason)
+	require.Equal(t, slots[len(slots)-1], view.SkippedSlot.UTC())
+	require.Equal(t, view.LastRun, view.SkipRun)
+
+	b.back("skip", 5*time.Hour)
+	b.fire()
+	require.Equal(t, slots[:1], b.fired("skip"), "it still is")
+	a := b.start(*view.LastRun, 1)
+	b.finish(a, OutcomeSucceeded)
+	b.pass()
+	require.Equal(t, RunSucceeded, b.runState(*view.LastRun))
+	b.exec(`update weir.schedules set next_slot = $1, due_at = $1 where name = 'skip'`, slots[1])
+	b.fire()
+	require.Equal(t, slots[:2], b.fired("skip"), "now there is room for one")
+}
+
+// A run that somebody triggered is a run of the schedule.
+func TestScheduleTrigger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("s", hourly(), `"paused": true`)
+	run, err := b.ScheduleTrigger(t.Context(), "s", Submission{Actor: "token:ops"})
+	require.NoError(t, err)
+	got, err := b.RunGet(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, "s", got.Labels[scheduleLabel])
+	require.Equal(t, "token:ops", got.CreatedBy)
+	_, err = b.ScheduleTrigger(t.Context(), "s", Submission{Actor: "token:ops"})
+	require.NoError(t, err)
+	_, err = b.ScheduleResume(t.Context(), "s", "local")
+	require.NoError(t, err)
+	b.back("s", time.Hour)
+	b.fire()
+	require.Empty(t, b.fired("s"))
+	require.Equal(t, SkipOverlap, *b.scheduleNow("s").SkipReason)
+	_, err = b.ScheduleTrigger(t.Context(), "t", Submission{})
+	requireCode(t, CodeNotFound, err)
+}
+
+// Slots that pass while a schedule is paused are not missed.
+func TestSchedulePaused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("s", hourly(), `"missed": "all", "overlap": "allow"`)
+	paused, err := b.SchedulePause(t.Context(), "s", "token:ops")
+	require.NoError(t, err)
+	require.NotNil(t, paused.PausedAt)
+	require.Nil(t, paused.NextSlot)
+	require.Equal(t, "token:ops", paused.UpdatedBy)
+	again, err := b.SchedulePause(t.Context(), "s", "token:other")
+	require.NoError(t, err)
+	require.Equal(t, paused, again)
+	slots := b.back("s", 5*time.Hour)
+	b.fire()
+	require.Empty(t, b.fired("s"))
+
+	put := b.schedule("s", hourly(), `"missed": "all", "overlap": "queue"`)
+	require.NotNil(t, put.PausedAt, "who puts it and says nothing of a pause leaves it paused")
+	resumed, err := b.ScheduleResume(t.Context(), "s", "local")
+	require.NoError(t, err)
+	require.Nil(t, resumed.PausedAt)
+	require.Equal(t, slots[len(slots)-1].Add(time.Hour), resumed.NextSlot.UTC())
+	b.fire()
+	require.Empty(t, b.fired("s"))
+
+	b.schedule("s", hourly(), `"paused": true`)
+	b.back("s", 5*time.Hour)
+	put = b.schedule("s", hourly(), `"paused": false`)
+	require.Equal(t, slots[len(slots)-1].Add(time.Hour), put.NextSlot.UTC(), "that is a resume, too")
+	for _, call := range []func() error{
+		func() error { _, err := b.SchedulePause(t.Context(), "none", "local"); return err },
+		func() error { _, err := b.ScheduleDelete(t.Context(), "none"); return err },
+		func() error { _, err := b.ScheduleSlots(t.Context(), "none", 3); return err },
+	} {
+		requireCode(t, CodeNotFound, call())
+	}
+}
+
+// Putting a schedule again is safe at any time; other times begin with now.
+func TestSchedulePutAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("s", hourly(), `"missed": "all", "overlap": "allow"`)
+	slots := b.back("s", 5*time.Hour)
+	put := b.schedule("s", hourly(), `"missed": "all", "overlap": "allow", "input": {"day": 3}`)
+	require.Equal(t, slots[0], put.NextSlot.UTC(), "nothing is forgotten")
+	b.fire()
+	require.Equal(t, slots, b.fired("s"))
+
+	b.back("s", 5*time.Hour)
+	put = b.schedule("s", hourly(), fmt.Sprintf(`"cron": "%d */1 * * *", "missed": "all", "overlap": "allow"`, farMinute()))
+	require.True(t, put.NextSlot.After(slots[len(slots)-1]), "what has passed is not fired anew")
+	b.fire()
+	require.Equal(t, slots, b.fired("s"))
+	put = b.schedule("s", hourly(), `"timezone": "Asia/Kathmandu", "jitter": "30m"`)
+	require.Equal(t, (farMinute()+15)%60, put.NextSlot.UTC().Minute(), "5:45 ahead")
+	require.Equal(t, jitterOf("s", *put.NextSlot, 30*time.Minute), put.DueAt.Sub(*put.NextSlot))
+
+	deleted, err := b.ScheduleDelete(t.Context(), "s")
+	require.NoError(t, err)
+	require.Equal(t, put, deleted)
+	_, err = b.ScheduleGet(t.Context(), "s")
+	requireCode(t, CodeNotFound, err)
+	require.Equal(t, slots, b.fired("s"), "runs stay")
+}
+
+func TestSchedulePutRefuses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, _, err := b.tryschedule("s", hourly())
+	fault := requireCode(t, CodeInvalidRequest, err)[0]
+	require.Equal(t, "plan", fault.Path)
+	b.put(named("one"))
+	_, _, err = b.tryschedule("s", hourly(), `"plan": "load/daily@2"`)
+	require.Equal(t, "plan", requireCode(t, CodeInvalidRequest, err)[0].Path)
+	_, made, err := b.tryschedule("s", hourly(), `"plan": "load/daily@1"`)
+	require.NoError(t, err)
+	require.True(t, made)
+}
+
+// A plan that cannot be run is an error of the slot: it is shown, nobody else waits for it, and the next slot tries again.
+func TestScheduleOfABadPlan(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.put(`{"name": "bad", "steps": [{"key": "a", "kind": "vanished"}]}`)
+	b.schedule("bad", hourlyOf("bad"), `"overlap": "allow", "missed": "all"`)
+	b.put(named("one"))
+	b.schedule("good", hourly(), `"overlap": "allow", "missed": "all"`)
+	b.schedule("worse", hourly(), `"overlap": "allow", "missed": "all"`)
+	slots := b.back("bad", 2*time.Hour)
+	b.back("good", 2*time.Hour)
+	b.back("worse", 2*time.Hour)
+	b.exec(`update weir.schedules set timezone = 'Mars/Olympus' where name = 'worse'`)
+	b.fire()
+	require.Equal(t, slots, b.fired("good"))
+	require.Empty(t, b.fired("bad"))
+	view := b.scheduleNow("bad")
+	require.Equal(t, slots[1], view.ErrorSlot.UTC())
+	require.Contains(t, *view.Error, "steps[0].kind")
+	require.Equal(t, slots[1].Add(time.Hour), view.NextSlot.UTC())
+	worse, err := b.ScheduleGet(t.Context(), "worse")
+	require.NoError(t, err)
+	require.Contains(t, *worse.Error, "time zone")
+	require.True(t, worse.NextSlot.After(*worse.ErrorAt))
+
+	b.exec(`insert into weir.kinds (kind) values ('vanished')`)
+	b.exec(`update weir.schedules set next_slot = $1, due_at = $1 where name = 'bad'`, slots[1])
+	b.fire()
+	require.Equal(t, slots[1:], b.fired("bad"))
+	require.Nil(t, b.scheduleNow("bad").Error)
+}
+
+// What the database refuses is an error of the slot, too.
+func TestScheduleOfARunThatIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("bad", hourly(), `"missed": "all", "overlap": "allow"`)
+	b.schedule("good", hourly(), `"missed": "all", "overlap": "allow"`)
+	slots := b.back("bad", 2*time.Hour)
+	b.back("good", 2*time.Hour)
+	b.exec(`alter table weir.runs add constraint nothing_of_this_schedule check (labels ->> 'weir/schedule' <> 'bad')`)
+	b.fire()
+	require.Equal(t, slots, b.fired("good"))
+	view := b.scheduleNow("bad")
+	require.Equal(t, slots[1], view.ErrorSlot.UTC())
+	require.Contains(t, *view.Error, "nothing_of_this_schedule")
+	require.True(t, view.NextSlot.After(slots[1]))
+}
+
+// A transaction that does not come to its end has fired nothing, and the next one fires all of it once.
+func TestScheduleFiredInATransactionThatDies(t *testing.T) {
+	t.Parallel()
+	killed := errors.New("killed")
+	b := setup(t)
+	b.schedule("s", hourly(), `"missed": "all", "overlap": "allow"`)
+	slots := b.back("s", 3*time.Hour)
+	dying := New(Config{Pool: b.pool, Replica: uuid.New(), pauses: &pauses{hold: func(point string) {
+		if point == pauseFired {
+			panic(killed)
+		}
+	}}})
+	require.PanicsWithError(t, "killed", func() { _ = dying.schedulesOnce(t.Context()) })
+	require.Empty(t, b.fired("s"))
+	require.Equal(t, slots[0], b.scheduleNow("s").NextSlot.UTC())
+	b.fire()
+	require.Equal(t, slots, b.fired("s"))
+
+	// Even where its row is set back, the runs of the slots are there.
+	before := scan[[]uuid.UUID](b, `select array_agg(id order by id) from weir.runs`)
+	b.back("s", 3*time.Hour)
+	b.fire()
+	require.Equal(t, slots, b.fired("s"))
+	require.Equal(t, before, scan[[]uuid.UUID](b, `select array_agg(id order by id) from weir.runs`))
+	require.Equal(t, slots[2], b.scheduleNow("s").LastSlot.UTC())
+}
+
+// Several engines that look at the same schedules at the same time make one run for each slot.
+func TestScheduleFiredByMany(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const seconds = 4
+	b.schedule("s", everySecond, `"overlap": "allow", "missed": "all"`)
+	b.schedule("t", everySecond, `"overlap": "allow", "missed": "all"`)
+	b.back("s", 40*time.Second)
+	engines := []*bundle{b}
+	for range 4 {
+		engines = append(engines, &bundle{Engine: New(Config{Pool: b.pool, Replica: uuid.New()}), t: t, pool: b.pool})
+	}
+	for _, other := range engines {
+		other.run()
+	}
+	want := scan[time.Time](b, `select date_trunc('second', clock_timestamp()) + interval '4 s'`)
+	for _, name := range []string{"s", "t"} {
+		require.Eventually(t, func() bool {
+			last := b.scheduleNow(name).LastSlot
+			return last != nil && !last.Before(want)
+		}, 30*time.Second, 10*time.Millisecond)
+		fired := b.fired(name)
+		require.GreaterOrEqual(t, len(fired), seconds)
+		for i, slot := range fired {
+			require.Equal(t, fired[0].Add(time.Duration(i)*time.Second), slot, "no slot twice, and none left out")
+		}
+	}
+}
+
+func TestScheduleSlots(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	view := b.schedule("s", hourly(), `"jitter": "5m"`)
+	slots, err := b.ScheduleSlots(t.Context(), "s", 3)
+	require.NoError(t, err)
+	require.Len(t, slots, 3)
+	require.Equal(t, Slot{view.NextSlot.UTC(), view.DueAt.UTC()}, Slot{slots[0].Slot.UTC(), slots[0].DueAt.UTC()})
+	require.Equal(t, slots[1].Slot.Add(time.Hour), slots[2].Slot)
+	_, err = b.SchedulePause(t.Context(), "s", "local")
+	require.NoError(t, err)
+	paused, err := b.ScheduleSlots(t.Context(), "s", 3)
+	require.NoError(t, err)
+	require.Equal(t, slots[1:], paused[1:])
+}
+
+func TestScheduleList(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, name := range []string{"c", "a/b", "a"} {
+		b.schedule(name, hourly())
+	}
+	var names []string
+	for request := (PageRequest{Limit: 2}); ; {
+		page, err := b.ScheduleList(t.Context(), request)
+		require.NoError(t, err)
+		for _, s := range page.Items {
+			names = append(names, s.Name)
+		}
+		if request.Cursor = page.Next; page.Next == "" {
+			break
+		}
+	}
+	require.Equal(t, []string{"a", "a/b", "c"}, names)
+}
+
+// Jitter spreads schedules, always in the same way, within its bound.
+func TestJitter(t *testing.T) {
+	t.Parallel()
+	slot := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	require.Zero(t, jitterOf("s", slot, 0))
+	seen := map[time.Duration]bool{}
+	for i := range 100 {
+		d := jitterOf("s", slot.Add(time.Duration(i)*time.Hour), time.Minute)
+		require.Equal(t, d, jitterOf("s", slot.Add(time.Duration(i)*time.Hour), time.Minute))
+		require.True(t, d >= 0 && d <= time.Minute)
+		seen[d] = true
+	}
+	require.Greater(t, len(seen), 90)
+	require.NotEqual(t, jitterOf("s", slot, time.Minute), jitterOf("t", slot, time.Minute))
+}
