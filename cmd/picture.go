@@ -85,8 +85,12 @@ func (p picture) headline() string {
 		lifecycle.RunCancelled: "2",
 	}[lifecycle.RunState(p.run.State)]
 	rest := fmt.Sprintf("  %d of %d steps  %s", done, s.Total, between(&p.run.CreatedAt, p.run.FinishedAt, p.now))
-	if p.run.CancelRequestedAt != nil && p.run.FinishedAt == nil {
+	switch {
+	case p.run.FinishedAt != nil:
+	case p.run.CancelRequestedAt != nil:
 		rest += "  cancelling"
+	case p.run.StartAt != nil && p.run.StartAt.After(p.now):
+		rest += "  starts in " + span(p.run.StartAt.Sub(p.now))
 	}
 	name, state := printable(p.run.Name), printable(string(p.run.State))
 	if over := utf8.RuneCountInString(name+"  "+state+rest) - p.width; over > 0 {
@@ -102,14 +106,18 @@ type row struct {
 	place int // among all rows
 }
 
-// rows puts every step below one of those that it needs, the last one of the plan.
+// rows puts every step below one of those that it needs, the last one of the plan, and the children of a for_each below it.
 func (p picture) rows() []row {
 	at := make(map[string]int, len(p.steps))
 	for i := range p.steps {
 		at[p.steps[i].Key] = i
 	}
-	children := map[int][]int{}
+	children, items := map[int][]int{}, map[int][]int{}
 	for i := range p.steps {
+		if parent, known := at[parentOf(p.steps[i].Key)]; known {
+			items[parent] = append(items[parent], i)
+			continue
+		}
 		parent := -1
 		for _, need := range p.steps[i].Needs {
 			if j, known := at[need]; known {
@@ -122,8 +130,10 @@ func (p picture) rows() []row {
 	type visit struct{ step, depth int }
 	var stack []visit
 	push := func(parent, depth int) {
-		for _, child := range slices.Backward(children[parent]) {
-			stack = append(stack, visit{child, depth})
+		for _, below := range [][]int{children[parent], items[parent]} {
+			for _, child := range slices.Backward(below) {
+				stack = append(stack, visit{child, depth})
+			}
 		}
 	}
 	push(-1, 0)
@@ -134,6 +144,16 @@ func (p picture) rows() []row {
 		push(v.step, v.depth+1)
 	}
 	return rows
+}
+
+// parentOf is the key of the step with the for_each of which a step is a child: key of key[0]. It is "" for others, whose
+// keys have no brackets.
+func parentOf(key string) string {
+	parent, _, isItem := strings.Cut(key, "[")
+	if !isItem {
+		return ""
+	}
+	return parent
 }
 
 // weightiest keeps as many rows as there is room for, in their order.
@@ -188,6 +208,12 @@ func (p picture) rest(n *node) string {
 		add(errorOf(&n.Step))
 	case lifecycle.StepWaiting:
 		add("for " + strings.ReplaceAll(value(n.WaitingFor), "_", " "))
+		if n.RunAfter != nil && n.RunAfter.After(p.now) {
+			add("until " + moment(*n.RunAfter) + ", in " + span(n.RunAfter.Sub(p.now)))
+		}
+		if n.DeadlineAt != nil && n.DeadlineAt.After(p.now) {
+			add("at most " + span(n.DeadlineAt.Sub(p.now)) + " more")
+		}
 	case lifecycle.StepSucceeded, lifecycle.StepFailed, lifecycle.StepCrashed, lifecycle.StepTimedOut, lifecycle.StepLost:
 		add(between(n.StartedAt, n.FinishedAt, p.now))
 		add(errorOf(&n.Step))

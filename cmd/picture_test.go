@@ -145,3 +145,37 @@ func TestPictureStandsNeedsInACircle(t *testing.T) {
 	p.steps = []node{step("a", "pending", nil, "b"), step("b", "pending", nil, "a"), step("c", "pending", nil, "nobody")}
 	require.Len(t, p.lines(), 2, "no server sends that, and nothing hangs")
 }
+
+// TestPictureShowsWaitsAndChildren has fan-outs, a wait for a time, and a run that starts later.
+func TestPictureShowsWaitsAndChildren(t *testing.T) {
+	t.Parallel()
+	later := noon.Add(90 * time.Second)
+	children, until, approval := client.StepWaitingFor("children"), client.StepWaitingFor("time"), client.StepWaitingFor("approval")
+	p := picture{
+		run: client.Run{Name: "load", State: "running", CreatedAt: *before(5), StartAt: &later, Steps: client.RunSteps{Total: 8}},
+		steps: []node{
+			step("each", "waiting", func(n *node) { n.WaitingFor = &children }),
+			step("join", "pending", nil, "each"),
+			step("pause", "waiting", func(n *node) { n.WaitingFor, n.RunAfter = &until, &later }),
+			step("ok", "waiting", func(n *node) { n.WaitingFor, n.DeadlineAt = &approval, &later }),
+			step("each[0]", "succeeded", nil),
+			step("each[1]", "available", nil),
+			step("lone[7]", "available", nil),
+			step("each[10]", "available", nil),
+		},
+		now: noon, width: 80, height: 40,
+	}
+	require.Equal(t, strings.TrimPrefix(`
+load  running  0 of 8 steps  5.0s  starts in 1m30s
+  ◌ each        waiting    for children
+    ✓ each[0]   succeeded
+    ○ each[1]   available
+    ○ each[10]  available
+    ○ join      pending
+  ◌ pause       waiting    for time  until 2026-05-04T12:01:30Z, in 1m30s
+  ◌ ok          waiting    for approval  at most 1m30s more
+  ○ lone[7]     available
+`, "\n"), strings.Join(p.lines(), "\n")+"\n")
+	p.run.StartAt = before(1)
+	require.NotContains(t, p.headline(), "starts")
+}

@@ -75,7 +75,33 @@ func runTable(t *tableWriter, run client.Run, failures []string, now time.Time) 
 	if input := string(run.Input); input != "{}" && input != "null" {
 		fact("input", input)
 	}
+	fact("output", jsonText(run.Output))
+	if e := run.OutputError; e != nil {
+		fact("output", "could not be made: "+fromStep(oneLine(e.Message))+" ("+e.Code+")")
+	}
+	fact("key", value(run.Key))
+	if v := run.PlanVersion; v != nil {
+		fact("plan", fmt.Sprintf("%s@%d", run.Name, *v))
+	}
+	if p := run.Parent; p != nil {
+		fact("child of", strings.TrimSpace("run "+p.Run.String()+" "+value(p.Step)))
+	}
+	if run.RerunOf != nil {
+		fact("rerun of", run.RerunOf.String())
+	}
 	fact("created", moment(run.CreatedAt)+" by "+run.CreatedBy)
+	if run.StartAt != nil {
+		fact("starts at", moment(*run.StartAt))
+	}
+	if run.DeadlineAt != nil && run.FinishedAt == nil {
+		fact("times out", moment(*run.DeadlineAt))
+	}
+	if run.MaxParallel != nil {
+		fact("max parallel", fmt.Sprint(*run.MaxParallel))
+	}
+	if run.OnFailure != "continue" {
+		fact("on failure", string(run.OnFailure))
+	}
 	if run.CancelRequestedAt != nil {
 		fact("cancel asked", moment(*run.CancelRequestedAt))
 	}

@@ -40,7 +40,7 @@ func requireSound(t *testing.T, p *plan.Plan, err error) {
 			if s.Kind == plan.KindPlan && !bytes.Contains(s.With, []byte("${{")) {
 				sub, err := plan.ParseSubPlan(s.With)
 				require.NoError(t, err)
-				require.True(t, (sub.Plan == nil) == (sub.Name != ""))
+				require.Equal(t, sub.Plan == nil, sub.Name != "")
 			}
 			if s.Kind == plan.KindWait && !bytes.Contains(s.With, []byte("${{")) {
 				w, err := plan.ParseWait(s.With)

@@ -788,7 +788,7 @@ type Run struct {
 	OnFailure RunOnFailure `json:"on_failure"`
 
 	// Output The output that its plan defines, any JSON, once it has ended. Only of a single run; null in lists.
-	Output interface{} `json:"output"`
+	Output json.RawMessage `json:"output"`
 
 	// OutputError Why there is no output although the plan defines one.
 	OutputError *RunOutputError `json:"output_error"`
