@@ -112,6 +112,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.why(routes)
 	s.cancel(routes)
 	s.queues(routes)
+	s.bulks(routes)
 	return routes.OpenAPI()
 }
 

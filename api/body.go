@@ -79,8 +79,13 @@ func decodeBody(body rawBody, v any) error {
 
 // jsonType names a Go type in the words of JSON.
 func jsonType(name string) string {
-	if name == "string" {
+	switch name {
+	case "string":
 		return name
+	case "bool":
+		return "boolean"
+	case "int", "*int":
+		return "integer"
 	}
 	return "object"
 }

@@ -86,7 +86,9 @@ func newDocument(doc *huma.OpenAPI) *document {
 }
 
 // requests are the types of bodies that are sent to the API: they are closed.
-func requests() []reflect.Type { return []reflect.Type{reflect.TypeFor[Cancel]()} }
+func requests() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[Cancel](), reflect.TypeFor[BulkRequest](), reflect.TypeFor[BulkRequestFilter]()}
+}
 
 // finishSchema says of every pointer that it may be null, and lets later versions add fields to answers.
 func finishSchema(t reflect.Type, schema *huma.Schema) {
@@ -229,7 +231,7 @@ type closedList struct {
 
 func closedLists() []closedList {
 	return []closedList{
-		{"RunState", "Where a run is in its life; succeeded, failed and cancelled are final.", anyOf(lifecycle.RunStates()), []string{"Run.state"}},
+		{"RunState", "Where a run is in its life; succeeded, failed and cancelled are final.", anyOf(lifecycle.RunStates()), []string{"Run.state", "BulkRequestFilter.state"}},
 		{"StepState", "Where a step is in its life; all from succeeded on are final.", anyOf(lifecycle.StepStates()), []string{"Step.state", "Why.state"}},
 		{"Cause", "Why something came into its state.", anyOf(lifecycle.Causes()), []string{"Run.cause", "Step.cause", "Transition.cause"}},
 		{"ReasonCode", "Why a step is, or is not, running.", anyOf(lifecycle.ReasonCodes()), []string{"Reason.code"}},

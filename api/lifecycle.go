@@ -24,6 +24,12 @@ type Lifecycle interface {
 	TransitionList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.TransitionView], error)
 	LogList(ctx context.Context, run uuid.UUID, filter lifecycle.LogFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LogView], error)
 
+	BulkCount(ctx context.Context, request lifecycle.BulkRequest) (int, error)
+	BulkStart(ctx context.Context, request lifecycle.BulkRequest) (view *lifecycle.BulkView, replayed bool, err error)
+	BulkCancel(ctx context.Context, id uuid.UUID) (*lifecycle.BulkView, error)
+	BulkGet(ctx context.Context, id uuid.UUID) (*lifecycle.BulkView, error)
+	BulkList(ctx context.Context, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.BulkView], error)
+
 	QueueList(ctx context.Context) ([]lifecycle.QueueView, error)
 	QueuePause(ctx context.Context, name string) (*lifecycle.QueueView, error)
 	QueueResume(ctx context.Context, name string) (*lifecycle.QueueView, error)

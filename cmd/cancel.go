@@ -1,10 +1,16 @@
 package cmd
 
-// cancel asks for the end of a run or a step.
+import (
+	"cmp"
+
+	client "github.com/weirqueue/weir/openapi/client/go"
+)
+
+// cancel asks for the end of a run, a step, or many runs.
 type cancel struct {
 	clientFlags
 	answerFlags
-	runArg
+	runOrMany
 
 	Step   string `arg:"" optional:"" name:"STEP" help:"Cancel this step alone."`
 	Reason string `placeholder:"TEXT" help:"Why; kept with the run or step."`
@@ -13,12 +19,12 @@ type cancel struct {
 // Help is the long help.
 func (c *cancel) Help() string {
 	return `A request first: nothing starts any more, and what runs is stopped. The run is cancelled when its last step has ended;
-what a step reports until then is true and wins. Asking again changes nothing.`
+what a step reports until then is true and wins. Asking again changes nothing.` + bulkHelp
 }
 
 // Run implements the command.
 func (c *cancel) Run(inv *invocation) error {
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.answerFlags.check(), c.bulkFlags.check("cancel", c.ID != nil)); err != nil {
 		return err
 	}
 	server, err := c.connect(inv)
@@ -26,6 +32,9 @@ func (c *cancel) Run(inv *invocation) error {
 		return err
 	}
 	defer server.close()
+	if c.many() {
+		return c.run(server, c.answerFlags, client.BulkActionCancel, c.Reason)
+	}
 	if c.Step != "" {
 		step, err := server.StepCancel(inv.ctx, c.uuid(), c.Step, c.Reason)
 		if err != nil {

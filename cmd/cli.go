@@ -9,8 +9,9 @@ type cli struct {
 	Runs    listRuns      `cmd:"" help:"List runs, newest first."`
 	Steps   listSteps     `cmd:"" help:"List the steps of a run, or show one."`
 	Logs    logs          `cmd:"" help:"Show what steps wrote."`
-	Cancel  cancel        `cmd:"" help:"Ask for a run, or a step, to be cancelled."`
+	Cancel  cancel        `cmd:"" help:"Ask for a run, a step, or many runs to be cancelled."`
 	Why     why           `cmd:"" help:"Say why a step is, or is not, running."`
+	Bulk    bulkCommands  `cmd:"" help:"List, show and cancel what is done to many runs."`
 	Queue   queueCommands `cmd:"" help:"List queues, and pause and resume them."`
 	Plan    plans         `cmd:"" help:"Check plans, without a server."`
 	Migrate migrate       `cmd:"" help:"Bring the database to the schema that this binary works with, and back."`

@@ -110,7 +110,7 @@ func requestProblem(problem *client.Problem) string {
 		_, name, _ := strings.Cut(e.Location, ".")
 		lines[i] = e.Message
 		if name != "" {
-			lines[i] = "--" + strings.ToLower(name) + ": " + e.Message
+			lines[i] = "--" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "filter.")), "_", "-") + ": " + e.Message
 		}
 	}
 	return strings.Join(lines, "\n")

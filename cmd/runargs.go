@@ -27,5 +27,15 @@ type runArg struct {
 	ID runID `arg:"" name:"ID" help:"The id of the run."`
 }
 
+// runOrMany names a run, unless flags say that many are meant.
+type runOrMany struct {
+	bulkFlags
+
+	ID *runID `arg:"" optional:"" name:"ID" help:"The id of the run."`
+}
+
+// uuid is the id.
+func (a runOrMany) uuid() uuid.UUID { return uuid.UUID(*a.ID) }
+
 // uuid is the id.
 func (a runArg) uuid() uuid.UUID { return uuid.UUID(a.ID) }

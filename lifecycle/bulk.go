@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -242,18 +243,19 @@ func (b BulkRequest) check() error {
 	return nil
 }
 
+// inWords lists states as a sentence does: a, b or c.
 func inWords(states []RunState) string {
-	text := ""
+	var text strings.Builder
 	for i, state := range states {
 		switch {
 		case i > 0 && i == len(states)-1:
-			text += " or "
+			text.WriteString(" or ")
 		case i > 0:
-			text += ", "
+			text.WriteString(", ")
 		}
-		text += string(state)
+		text.WriteString(string(state))
 	}
-	return text
+	return text.String()
 }
 
 // lists are the lists of runs that a filter gives for an action, one for each state.

@@ -172,8 +172,7 @@ func (b *bulkBatch) refused(ctx context.Context, run uuid.UUID, err error) {
 	b.engine.logger.WarnContext(ctx, "a run refuses what is done to many", "bulk", b.row.ID, "action", b.row.Action, "run", run, "error", err)
 	b.failed++
 	text := err.Error()
-	var known *Error
-	if errors.As(mapError(err), &known) {
+	if known, ok := errors.AsType[*Error](mapError(err)); ok {
 		text = known.Message
 	}
 	b.lastError = &text

@@ -2,7 +2,8 @@ package migrations_test
 
 func bulkTables() []flowTable {
 	return []flowTable{{
-		"weir.bulks", map[string]string{"id": "gen_random_uuid()", "action": "'cancel'", "total": "1", "created_by": "'me'"},
+		"weir.bulks",
+		map[string]string{"id": "gen_random_uuid()", "action": "'cancel'", "total": "1", "created_by": "'me'"},
 		[]check{
 			{"bulk_action_is_known", "action", "'delete'"},
 			{"bulk_state_is_known", "state, finished_at", "'over', clock_timestamp()"},

@@ -18,6 +18,84 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BulkAction.
+const (
+	BulkActionCancel BulkAction = "cancel"
+	BulkActionPause  BulkAction = "pause"
+	BulkActionRerun  BulkAction = "rerun"
+	BulkActionResume BulkAction = "resume"
+)
+
+// Valid indicates whether the value is a known member of the BulkAction enum.
+func (e BulkAction) Valid() bool {
+	switch e {
+	case BulkActionCancel:
+		return true
+	case BulkActionPause:
+		return true
+	case BulkActionRerun:
+		return true
+	case BulkActionResume:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkState.
+const (
+	BulkStateCancelled BulkState = "cancelled"
+	BulkStateDone      BulkState = "done"
+	BulkStateFailed    BulkState = "failed"
+	BulkStateRunning   BulkState = "running"
+)
+
+// Valid indicates whether the value is a known member of the BulkState enum.
+func (e BulkState) Valid() bool {
+	switch e {
+	case BulkStateCancelled:
+		return true
+	case BulkStateDone:
+		return true
+	case BulkStateFailed:
+		return true
+	case BulkStateRunning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkFilterState.
+const (
+	BulkFilterStateCancelled   BulkFilterState = "cancelled"
+	BulkFilterStateFailed      BulkFilterState = "failed"
+	BulkFilterStateLessThanNil BulkFilterState = "<nil>"
+	BulkFilterStatePaused      BulkFilterState = "paused"
+	BulkFilterStateRunning     BulkFilterState = "running"
+	BulkFilterStateSucceeded   BulkFilterState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the BulkFilterState enum.
+func (e BulkFilterState) Valid() bool {
+	switch e {
+	case BulkFilterStateCancelled:
+		return true
+	case BulkFilterStateFailed:
+		return true
+	case BulkFilterStateLessThanNil:
+		return true
+	case BulkFilterStatePaused:
+		return true
+	case BulkFilterStateRunning:
+		return true
+	case BulkFilterStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Cause.
 const (
 	CauseAbandoned           Cause = "abandoned"
@@ -496,6 +574,133 @@ type BuildInfo struct {
 	//
 	// Example: v0.1.0
 	Version string `json:"version"`
+}
+
+// Bulk defines model for Bulk.
+type Bulk struct {
+	// Action What is done to each run.
+	Action BulkAction `json:"action"`
+
+	// CreatedAt When it was asked for.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who asked for it.
+	//
+	// Example: local
+	CreatedBy string `json:"created_by"`
+
+	// Done To how many of them it was done. Those that needed it no more when their turn came are not counted.
+	//
+	// Example: 300
+	Done int64 `json:"done"`
+
+	// Error Why the last run that refused did; null: none did.
+	Error *string `json:"error"`
+
+	// Failed How many refused it.
+	Failed int64      `json:"failed"`
+	Filter BulkFilter `json:"filter"`
+
+	// FinishedAt When it ended; null: it goes on.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	FinishedAt *time.Time `json:"finished_at"`
+
+	// ID UUIDv7.
+	//
+	// Example: 0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b
+	ID openapi_types.UUID `json:"id"`
+
+	// Reason Why, as whoever asked has put it.
+	Reason *string `json:"reason"`
+
+	// State running, then done, cancelled (somebody asked: what had been done stays done) or failed (every run refused).
+	State BulkState `json:"state"`
+
+	// Total How many runs matched at created_at.
+	//
+	// Example: 1200
+	Total int64 `json:"total"`
+}
+
+// BulkAction What is done to each run.
+type BulkAction string
+
+// BulkState running, then done, cancelled (somebody asked: what had been done stays done) or failed (every run refused).
+type BulkState string
+
+// BulkCount defines model for BulkCount.
+type BulkCount struct {
+	// Count How many runs match now.
+	//
+	// Example: 1200
+	Count int64 `json:"count"`
+}
+
+// BulkFilter defines model for BulkFilter.
+type BulkFilter struct {
+	// CreatedAfter Those that were created at this time or later; null: whenever.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	CreatedAfter *time.Time `json:"created_after"`
+
+	// CreatedBefore Those that were created before this time; null: whenever.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	CreatedBefore *time.Time `json:"created_before"`
+
+	// Labels Those with all of these labels.
+	Labels map[string]string `json:"labels"`
+
+	// Name Those of the plan with this name; null: of each.
+	Name *string `json:"name"`
+
+	// State Those in this state; null: in each that the action is for.
+	State *BulkFilterState `json:"state"`
+}
+
+// BulkFilterState Those in this state; null: in each that the action is for.
+type BulkFilterState string
+
+// BulkPage defines model for BulkPage.
+type BulkPage struct {
+	Items []Bulk `json:"items"`
+
+	// Next The cursor of the next page; null: this was the last one.
+	Next *string `json:"next"`
+}
+
+// BulkRequest defines model for BulkRequest.
+type BulkRequest struct {
+	// All With an empty filter: yes, to every run.
+	All *bool `json:"all,omitempty"`
+
+	// DryRun Only count what matches now.
+	DryRun *bool              `json:"dry_run,omitempty"`
+	Filter *BulkRequestFilter `json:"filter,omitempty"`
+
+	// Reason Why, for people.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// BulkRequestFilter defines model for BulkRequestFilter.
+type BulkRequestFilter struct {
+	// CreatedAfter Those that were created at this time or later.
+	CreatedAfter *time.Time `json:"created_after,omitempty"`
+
+	// CreatedBefore Those that were created before this time.
+	CreatedBefore *time.Time `json:"created_before,omitempty"`
+
+	// Labels Those with all of these labels.
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Name Those of the plan with this name.
+	Name *string `json:"name,omitempty"`
+
+	// State Where a run is in its life; succeeded, failed and cancelled are final.
+	State *RunState `json:"state,omitempty"`
 }
 
 // Cancel defines model for Cancel.
@@ -1151,6 +1356,15 @@ type Why struct {
 	Step string `json:"step"`
 }
 
+// BulkListParams defines parameters for BulkList.
+type BulkListParams struct {
+	// Limit How many items a page has at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // RunListParams defines parameters for RunList.
 type RunListParams struct {
 	// Limit How many items a page has at most.
@@ -1214,6 +1428,24 @@ type TransitionListParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RunsCancelParams defines parameters for RunsCancel.
+type RunsCancelParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the operation that it made before.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// RunsPauseParams defines parameters for RunsPause.
+type RunsPauseParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the operation that it made before.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// RunsResumeParams defines parameters for RunsResume.
+type RunsResumeParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the operation that it made before.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // RunSubmitJSONRequestBody defines body for RunSubmit for application/json ContentType.
 type RunSubmitJSONRequestBody = Plan
 
@@ -1222,6 +1454,15 @@ type RunCancelJSONRequestBody = Cancel
 
 // StepCancelJSONRequestBody defines body for StepCancel for application/json ContentType.
 type StepCancelJSONRequestBody = Cancel
+
+// RunsCancelJSONRequestBody defines body for RunsCancel for application/json ContentType.
+type RunsCancelJSONRequestBody = BulkRequest
+
+// RunsPauseJSONRequestBody defines body for RunsPause for application/json ContentType.
+type RunsPauseJSONRequestBody = BulkRequest
+
+// RunsResumeJSONRequestBody defines body for RunsResume for application/json ContentType.
+type RunsResumeJSONRequestBody = BulkRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1310,6 +1551,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `ReadyGet` operationId).
 	ReadyGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkList List what is and was done to many runs
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /v1/bulks (the `BulkList` operationId).
+	BulkList(ctx context.Context, params *BulkListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkGet Read how far something is that is done to many runs
+	//
+	// Corresponds with GET /v1/bulks/{bulk} (the `BulkGet` operationId).
+	BulkGet(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkCancel Do it to no more runs
+	//
+	// Runs that it has been done to stay as they are now. Asking again changes nothing and gets the same answer; an operation that has ended is an illegal_transition.
+	//
+	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
+	BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// QueueList List the queues
 	//
@@ -1436,6 +1696,60 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/runs/{run}/transitions (the `TransitionList` operationId).
 	TransitionList(ctx context.Context, run openapi_types.UUID, params *TransitionListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RunsCancelWithBody Ask for many runs to be cancelled
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+	RunsCancelWithBody(ctx context.Context, params *RunsCancelParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsCancel Ask for many runs to be cancelled
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+	RunsCancel(ctx context.Context, params *RunsCancelParams, body RunsCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsPauseWithBody Pause many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+	RunsPauseWithBody(ctx context.Context, params *RunsPauseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsPause Pause many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+	RunsPause(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsResumeWithBody Resume many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+	RunsResumeWithBody(ctx context.Context, params *RunsResumeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsResume Resume many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+	RunsResume(ctx context.Context, params *RunsResumeParams, body RunsResumeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// VersionGet Say what runs here
 	//
 	// Corresponds with GET /v1/version (the `VersionGet` operationId).
@@ -1466,6 +1780,55 @@ func (c *Client) HealthGet(ctx context.Context, reqEditors ...RequestEditorFn) (
 // Corresponds with GET /readyz (the `ReadyGet` operationId).
 func (c *Client) ReadyGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyGetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkList List what is and was done to many runs
+//
+// Newest first.
+//
+// Corresponds with GET /v1/bulks (the `BulkList` operationId).
+func (c *Client) BulkList(ctx context.Context, params *BulkListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkGet Read how far something is that is done to many runs
+//
+// Corresponds with GET /v1/bulks/{bulk} (the `BulkGet` operationId).
+func (c *Client) BulkGet(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkGetRequest(c.Server, bulk)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkCancel Do it to no more runs
+//
+// Runs that it has been done to stay as they are now. Asking again changes nothing and gets the same answer; an operation that has ended is an illegal_transition.
+//
+// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
+func (c *Client) BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkCancelRequest(c.Server, bulk)
 	if err != nil {
 		return nil, err
 	}
@@ -1771,6 +2134,120 @@ func (c *Client) TransitionList(ctx context.Context, run openapi_types.UUID, par
 	return c.Client.Do(req)
 }
 
+// RunsCancelWithBody Ask for many runs to be cancelled
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+func (c *Client) RunsCancelWithBody(ctx context.Context, params *RunsCancelParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsCancelRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsCancel Ask for many runs to be cancelled
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+func (c *Client) RunsCancel(ctx context.Context, params *RunsCancelParams, body RunsCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsCancelRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsPauseWithBody Pause many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+func (c *Client) RunsPauseWithBody(ctx context.Context, params *RunsPauseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsPauseRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsPause Pause many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+func (c *Client) RunsPause(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsPauseRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsResumeWithBody Resume many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+func (c *Client) RunsResumeWithBody(ctx context.Context, params *RunsResumeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsResumeRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsResume Resume many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+func (c *Client) RunsResume(ctx context.Context, params *RunsResumeParams, body RunsResumeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsResumeRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // VersionGet Say what runs here
 //
 // Corresponds with GET /v1/version (the `VersionGet` operationId).
@@ -1833,6 +2310,140 @@ func NewReadyGetRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBulkListRequest constructs an http.Request for the BulkList method
+func NewBulkListRequest(server string, params *BulkListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/bulks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBulkGetRequest constructs an http.Request for the BulkGet method
+func NewBulkGetRequest(server string, bulk openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bulk", bulk, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/bulks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBulkCancelRequest constructs an http.Request for the BulkCancel method
+func NewBulkCancelRequest(server string, bulk openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "bulk", bulk, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/bulks/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -2610,6 +3221,171 @@ func NewTransitionListRequest(server string, run openapi_types.UUID, params *Tra
 	return req, nil
 }
 
+// NewRunsCancelRequest calls the generic RunsCancel builder with application/json body
+func NewRunsCancelRequest(server string, params *RunsCancelParams, body RunsCancelJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunsCancelRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRunsCancelRequestWithBody constructs an http.Request for the RunsCancel method, with any body, and a specified content type
+func NewRunsCancelRequestWithBody(server string, params *RunsCancelParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs:cancel")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRunsPauseRequest calls the generic RunsPause builder with application/json body
+func NewRunsPauseRequest(server string, params *RunsPauseParams, body RunsPauseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunsPauseRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRunsPauseRequestWithBody constructs an http.Request for the RunsPause method, with any body, and a specified content type
+func NewRunsPauseRequestWithBody(server string, params *RunsPauseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs:pause")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRunsResumeRequest calls the generic RunsResume builder with application/json body
+func NewRunsResumeRequest(server string, params *RunsResumeParams, body RunsResumeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunsResumeRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRunsResumeRequestWithBody constructs an http.Request for the RunsResume method, with any body, and a specified content type
+func NewRunsResumeRequestWithBody(server string, params *RunsResumeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs:resume")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewVersionGetRequest constructs an http.Request for the VersionGet method
 func NewVersionGetRequest(server string) (*http.Request, error) {
 	var err error
@@ -2698,6 +3474,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /readyz (the `ReadyGet` operationId).
 	ReadyGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyGetResponse, error)
+
+	// BulkListWithResponse List what is and was done to many runs
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/bulks (the `BulkList` operationId).
+	BulkListWithResponse(ctx context.Context, params *BulkListParams, reqEditors ...RequestEditorFn) (*BulkListResponse, error)
+
+	// BulkGetWithResponse Read how far something is that is done to many runs
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/bulks/{bulk} (the `BulkGet` operationId).
+	BulkGetWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkGetResponse, error)
+
+	// BulkCancelWithResponse Do it to no more runs
+	//
+	// Runs that it has been done to stay as they are now. Asking again changes nothing and gets the same answer; an operation that has ended is an illegal_transition.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
+	BulkCancelWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkCancelResponse, error)
 
 	// QueueListWithResponse List the queues
 	//
@@ -2846,6 +3647,60 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/runs/{run}/transitions (the `TransitionList` operationId).
 	TransitionListWithResponse(ctx context.Context, run openapi_types.UUID, params *TransitionListParams, reqEditors ...RequestEditorFn) (*TransitionListResponse, error)
 
+	// RunsCancelWithBodyWithResponse Ask for many runs to be cancelled
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+	RunsCancelWithBodyWithResponse(ctx context.Context, params *RunsCancelParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsCancelResponse, error)
+
+	// RunsCancelWithResponse Ask for many runs to be cancelled
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+	RunsCancelWithResponse(ctx context.Context, params *RunsCancelParams, body RunsCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsCancelResponse, error)
+
+	// RunsPauseWithBodyWithResponse Pause many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+	RunsPauseWithBodyWithResponse(ctx context.Context, params *RunsPauseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsPauseResponse, error)
+
+	// RunsPauseWithResponse Pause many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+	RunsPauseWithResponse(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsPauseResponse, error)
+
+	// RunsResumeWithBodyWithResponse Resume many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+	RunsResumeWithBodyWithResponse(ctx context.Context, params *RunsResumeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsResumeResponse, error)
+
+	// RunsResumeWithResponse Resume many runs
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+	RunsResumeWithResponse(ctx context.Context, params *RunsResumeParams, body RunsResumeJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsResumeResponse, error)
+
 	// VersionGetWithResponse Say what runs here
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2930,6 +3785,129 @@ func (r ReadyGetResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BulkListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BulkListResponse) GetJSON200() *BulkPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r BulkListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BulkListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BulkListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BulkListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BulkGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Bulk
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BulkGetResponse) GetJSON200() *Bulk {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r BulkGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BulkGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BulkGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BulkGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BulkCancelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Bulk
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BulkCancelResponse) GetJSON200() *Bulk {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r BulkCancelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BulkCancelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BulkCancelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BulkCancelResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3517,6 +4495,150 @@ func (r TransitionListResponse) ContentType() string {
 	return ""
 }
 
+type RunsCancelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkCount
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Bulk
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunsCancelResponse) GetJSON200() *BulkCount {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RunsCancelResponse) GetJSON202() *Bulk {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r RunsCancelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunsCancelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunsCancelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunsCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunsPauseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkCount
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Bulk
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunsPauseResponse) GetJSON200() *BulkCount {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RunsPauseResponse) GetJSON202() *Bulk {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r RunsPauseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunsPauseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunsPauseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunsPauseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunsResumeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkCount
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Bulk
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunsResumeResponse) GetJSON200() *BulkCount {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RunsResumeResponse) GetJSON202() *Bulk {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r RunsResumeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunsResumeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunsResumeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunsResumeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type VersionGetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3586,6 +4708,49 @@ func (c *ClientWithResponses) ReadyGetWithResponse(ctx context.Context, reqEdito
 		return nil, err
 	}
 	return ParseReadyGetResponse(rsp)
+}
+
+// BulkListWithResponse List what is and was done to many runs
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/bulks (the `BulkList` operationId).
+func (c *ClientWithResponses) BulkListWithResponse(ctx context.Context, params *BulkListParams, reqEditors ...RequestEditorFn) (*BulkListResponse, error) {
+	rsp, err := c.BulkList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkListResponse(rsp)
+}
+
+// BulkGetWithResponse Read how far something is that is done to many runs
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/bulks/{bulk} (the `BulkGet` operationId).
+func (c *ClientWithResponses) BulkGetWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkGetResponse, error) {
+	rsp, err := c.BulkGet(ctx, bulk, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkGetResponse(rsp)
+}
+
+// BulkCancelWithResponse Do it to no more runs
+//
+// Runs that it has been done to stay as they are now. Asking again changes nothing and gets the same answer; an operation that has ended is an illegal_transition.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
+func (c *ClientWithResponses) BulkCancelWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkCancelResponse, error) {
+	rsp, err := c.BulkCancel(ctx, bulk, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkCancelResponse(rsp)
 }
 
 // QueueListWithResponse List the queues
@@ -3837,6 +5002,96 @@ func (c *ClientWithResponses) TransitionListWithResponse(ctx context.Context, ru
 	return ParseTransitionListResponse(rsp)
 }
 
+// RunsCancelWithBodyWithResponse Ask for many runs to be cancelled
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+func (c *ClientWithResponses) RunsCancelWithBodyWithResponse(ctx context.Context, params *RunsCancelParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsCancelResponse, error) {
+	rsp, err := c.RunsCancelWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsCancelResponse(rsp)
+}
+
+// RunsCancelWithResponse Ask for many runs to be cancelled
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:cancel (the `RunsCancel` operationId).
+func (c *ClientWithResponses) RunsCancelWithResponse(ctx context.Context, params *RunsCancelParams, body RunsCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsCancelResponse, error) {
+	rsp, err := c.RunsCancel(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsCancelResponse(rsp)
+}
+
+// RunsPauseWithBodyWithResponse Pause many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+func (c *ClientWithResponses) RunsPauseWithBodyWithResponse(ctx context.Context, params *RunsPauseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsPauseResponse, error) {
+	rsp, err := c.RunsPauseWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsPauseResponse(rsp)
+}
+
+// RunsPauseWithResponse Pause many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
+func (c *ClientWithResponses) RunsPauseWithResponse(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsPauseResponse, error) {
+	rsp, err := c.RunsPause(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsPauseResponse(rsp)
+}
+
+// RunsResumeWithBodyWithResponse Resume many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+func (c *ClientWithResponses) RunsResumeWithBodyWithResponse(ctx context.Context, params *RunsResumeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsResumeResponse, error) {
+	rsp, err := c.RunsResumeWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsResumeResponse(rsp)
+}
+
+// RunsResumeWithResponse Resume many runs
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
+func (c *ClientWithResponses) RunsResumeWithResponse(ctx context.Context, params *RunsResumeParams, body RunsResumeJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsResumeResponse, error) {
+	rsp, err := c.RunsResume(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsResumeResponse(rsp)
+}
+
 // VersionGetWithResponse Say what runs here
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3892,6 +5147,84 @@ func ParseReadyGetResponse(rsp *http.Response) (*ReadyGetResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Health
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseBulkListResponse parses an HTTP response from a BulkListWithResponse call
+func ParseBulkListResponse(rsp *http.Response) (*BulkListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BulkListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseBulkGetResponse parses an HTTP response from a BulkGetWithResponse call
+func ParseBulkGetResponse(rsp *http.Response) (*BulkGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BulkGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseBulkCancelResponse parses an HTTP response from a BulkCancelWithResponse call
+func ParseBulkCancelResponse(rsp *http.Response) (*BulkCancelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BulkCancelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Bulk
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4267,6 +5600,105 @@ func ParseTransitionListResponse(rsp *http.Response) (*TransitionListResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunsCancelResponse parses an HTTP response from a RunsCancelWithResponse call
+func ParseRunsCancelResponse(rsp *http.Response) (*RunsCancelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunsCancelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkCount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunsPauseResponse parses an HTTP response from a RunsPauseWithResponse call
+func ParseRunsPauseResponse(rsp *http.Response) (*RunsPauseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunsPauseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkCount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunsResumeResponse parses an HTTP response from a RunsResumeWithResponse call
+func ParseRunsResumeResponse(rsp *http.Response) (*RunsResumeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunsResumeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkCount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	}
 
