@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/weirqueue/weir/lifecycle"
 	client "github.com/weirqueue/weir/openapi/client/go"
 )
@@ -145,7 +143,7 @@ func (c *connection) awaitBulk(answer answerFlags, bulk client.Answer[client.Bul
 		case <-timer.C:
 		}
 		var err error
-		if bulk, err = c.patient.BulkGet(c.inv.ctx, uuid.UUID(id)); err != nil && c.inv.ctx.Err() == nil {
+		if bulk, err = c.patient.BulkGet(c.inv.ctx, id); err != nil && c.inv.ctx.Err() == nil {
 			return c.explain(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/google/uuid"
@@ -14,8 +15,14 @@ import (
 	"github.com/weirqueue/weir/db/queries"
 )
 
-// bulkMost is how many runs are dealt with in one transaction.
-const bulkMost = 100
+// How many runs are dealt with in one transaction.
+const (
+	bulkMost   = 100
+	bulkPauses = 10 // the shard of each is held until its end
+)
+
+// bulkTries is how often a batch that meets what others hold is tried before others may try.
+const bulkTries = 20
 
 // bulkWork goes on with operations on many runs whenever there may be some, until ctx ends.
 func (e *Engine) bulkWork(ctx context.Context) error {
@@ -43,13 +50,18 @@ func (e *Engine) nudgeBulks() {
 
 // bulkAll goes on until nothing is left that nobody else has taken.
 func (e *Engine) bulkAll(ctx context.Context) error {
-	last := uuid.Nil
+	last, failures := uuid.Nil, 0
 	for ctx.Err() == nil {
 		id, err := e.bulkOnce(ctx, last)
-		if err != nil || id == uuid.Nil {
+		switch {
+		case err != nil && IsRetryable(err) && failures < bulkTries:
+			failures++
+			pause(ctx, rand.N(actBackoff))
+			continue
+		case err != nil || id == uuid.Nil:
 			return err
 		}
-		last = id
+		last, failures = id, 0
 	}
 	return nil
 }
@@ -96,20 +108,28 @@ func (b *bulkBatch) do(ctx context.Context, q *queries.Queries) error {
 	for i, place := range places {
 		ids[i] = place.ID
 	}
-	if err := b.act(ctx, q, ids); err != nil {
+	dealt, err := b.act(ctx, q, ids)
+	if err != nil {
 		return err
 	}
-	p := queries.BulkAdvanceParams{ID: b.row.ID, Done: int32(b.done), Failed: int32(b.failed), Error: b.lastError, Ended: ended}
-	if len(places) > 0 {
-		p.CreatedAt, p.Run = &places[len(places)-1].CreatedAt, &places[len(places)-1].ID
+	p := queries.BulkAdvanceParams{
+		ID: b.row.ID, Done: int32(b.done), Failed: int32(b.failed), Error: b.lastError, Ended: ended && dealt == len(places),
+	}
+	if dealt > 0 {
+		p.CreatedAt, p.Run = &places[dealt-1].CreatedAt, &places[dealt-1].ID
 	}
 	if err := q.BulkAdvance(ctx, p); err != nil {
 		return err
 	}
-	if b.done == 0 {
-		return nil
-	}
 	return q.DirtyTell(ctx)
+}
+
+// most is how many runs are dealt with in one transaction.
+func (b *bulkBatch) most() int {
+	if BulkAction(b.row.Action) == BulkPause {
+		return bulkPauses
+	}
+	return bulkMost
 }
 
 // next lists the runs whose turn it is, and says whether there are no more.
@@ -122,9 +142,10 @@ func (b *bulkBatch) next(ctx context.Context, q *queries.Queries) ([]queries.Run
 	if filter.CreatedBefore.IsZero() || filter.CreatedBefore.After(b.row.CreatedAt) {
 		filter.CreatedBefore = b.row.CreatedAt
 	}
+	most := b.most()
 	var places []queries.RunListCursor
 	for _, list := range BulkAction(b.row.Action).lists(filter) {
-		list.Max = bulkMost
+		list.Max = int32(most)
 		if b.row.AfterCreatedAt != nil && b.row.AfterID != nil {
 			list.After = &queries.RunListCursor{CreatedAt: *b.row.AfterCreatedAt, ID: *b.row.AfterID}
 		}
@@ -140,18 +161,46 @@ func (b *bulkBatch) next(ctx context.Context, q *queries.Queries) ([]queries.Run
 		}
 		return bytes.Compare(y.ID[:], x.ID[:])
 	})
-	return places[:min(len(places), bulkMost)], len(places) < bulkMost, nil
+	return places[:min(len(places), most)], len(places) < most, nil
 }
 
-// act does it to the runs: to all in one statement, and if one of them makes that fail, to each by itself.
-func (b *bulkBatch) act(ctx context.Context, q *queries.Queries, ids []uuid.UUID) error {
+// act does it to the runs, and answers how many of them, from the first on, have been dealt with.
+func (b *bulkBatch) act(ctx context.Context, q *queries.Queries, ids []uuid.UUID) (dealt int, err error) {
+	switch BulkAction(b.row.Action) {
+	case BulkCancel, BulkResume:
+		return len(ids), b.together(ctx, q, ids)
+	case BulkPause, BulkRerun:
+	}
+	for i, id := range ids {
+		again, err := b.alone(ctx, q, id)
+		if err != nil || again {
+			return i, err
+		}
+	}
+	return len(ids), nil
+}
+
+// together does it to all in one statement, and if one of them makes that fail, to each by itself.
+func (b *bulkBatch) together(ctx context.Context, q *queries.Queries, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	n, err := b.try(ctx, q, ids)
+	var done []uuid.UUID
+	err := b.within(ctx, q, func(q *queries.Queries) (err error) {
+		if BulkAction(b.row.Action) == BulkResume {
+			done, err = q.RunsResume(ctx, queries.RunsResumeParams{Actor: b.row.CreatedBy, Ids: ids})
+			return err
+		}
+		reason := ""
+		if b.row.Reason != nil {
+			reason = *b.row.Reason
+		}
+		done, err = q.RunsCancelRequest(ctx, queries.RunsCancelRequestParams{Actor: b.row.CreatedBy, Ids: ids, Reason: reason})
+		return err
+	})
 	switch {
 	case err == nil:
-		b.done += n
+		b.done += len(done)
 		return nil
 	case !isPoison(err) || ctx.Err() != nil:
 		return err
@@ -160,11 +209,32 @@ func (b *bulkBatch) act(ctx context.Context, q *queries.Queries, ids []uuid.UUID
 		return nil
 	}
 	for _, id := range ids {
-		if err := b.act(ctx, q, []uuid.UUID{id}); err != nil {
+		if err := b.together(ctx, q, []uuid.UUID{id}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// alone does it to one run. again: it has only begun with it, and goes on in another transaction.
+func (b *bulkBatch) alone(ctx context.Context, q *queries.Queries, id uuid.UUID) (again bool, err error) {
+	err = b.within(ctx, q, func(q *queries.Queries) error {
+		_, paused, err := runPause(ctx, q, id, b.row.CreatedBy)
+		again = !paused
+		return err
+	})
+	known, refused := errors.AsType[*Error](err)
+	switch {
+	case err == nil && !again:
+		b.done++
+	case err == nil:
+	case refused && (known.Code == CodeIllegalTransition || known.Code == CodeNotFound): // it needs it no more
+		return false, nil
+	case isPoison(err) && ctx.Err() == nil:
+		b.refused(ctx, id, err)
+		return false, nil
+	}
+	return again, err
 }
 
 // refused notes that a run would not have it.
@@ -178,28 +248,7 @@ func (b *bulkBatch) refused(ctx context.Context, run uuid.UUID, err error) {
 	b.lastError = &text
 }
 
-// try does it within a savepoint, and answers to how many runs.
-func (b *bulkBatch) try(ctx context.Context, q *queries.Queries, ids []uuid.UUID) (n int, err error) {
-	reason := ""
-	if b.row.Reason != nil {
-		reason = *b.row.Reason
-	}
-	err = pgx.BeginFunc(ctx, b.tx, func(savepoint pgx.Tx) error {
-		q := q.WithTx(savepoint)
-		var done []uuid.UUID
-		var err error
-		switch BulkAction(b.row.Action) {
-		case BulkCancel:
-			done, err = q.RunsCancelRequest(ctx, queries.RunsCancelRequestParams{Actor: b.row.CreatedBy, Ids: ids, Reason: reason})
-		case BulkPause:
-			done, err = q.RunsPause(ctx, queries.RunsPauseParams{Actor: b.row.CreatedBy, Ids: ids})
-		case BulkResume:
-			done, err = q.RunsResume(ctx, queries.RunsResumeParams{Actor: b.row.CreatedBy, Ids: ids})
-		case BulkRerun:
-			err = errors.New("not yet")
-		}
-		n = len(done)
-		return err
-	})
-	return n, err
+// within does something in a savepoint.
+func (b *bulkBatch) within(ctx context.Context, q *queries.Queries, do func(*queries.Queries) error) error {
+	return pgx.BeginFunc(ctx, b.tx, func(savepoint pgx.Tx) error { return do(q.WithTx(savepoint)) })
 }

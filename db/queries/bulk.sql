@@ -41,10 +41,6 @@ update weir.bulks set
   finished_at = case when @ended::boolean then clock_timestamp() end
 where id = @id;
 
--- name: BulkPatience :exec
--- While runs are made anew on other connections, the transaction that holds the operation does nothing.
-select set_config('idle_in_transaction_session_timeout', '60s', true);
-
 -- name: RunsCancelRequest :many
 -- RunCancelRequest for many.
 with held as materialized (
@@ -60,21 +56,8 @@ from held h
 where r.id = h.id and r.state::text in ('running', 'paused') and r.cancel_requested_at is null
 returning r.id;
 
--- name: RunsPause :many
-with held as materialized (
-  select r.id
-  from (select set_config('weir.actor', @actor::text, true)) a
-  cross join weir.runs r
-  where r.id = any(@ids::uuid[]) and r.state = 'running' and r.cancel_requested_at is null
-  order by r.id
-  for no key update of r
-)
-update weir.runs r set state = 'paused', cause = 'paused'
-from held h
-where r.id = h.id and r.state = 'running' and r.cancel_requested_at is null
-returning r.id;
-
 -- name: RunsResume :many
+-- RunResume for many.
 with held as materialized (
   select r.id
   from (select set_config('weir.actor', @actor::text, true)) a

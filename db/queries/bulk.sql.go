@@ -139,16 +139,6 @@ func (q *Queries) BulkOfIdempotencyKey(ctx context.Context, arg BulkOfIdempotenc
 	return i, err
 }
 
-const bulkPatience = `-- name: BulkPatience :exec
-select set_config('idle_in_transaction_session_timeout', '60s', true)
-`
-
-// While runs are made anew on other connections, the transaction that holds the operation does nothing.
-func (q *Queries) BulkPatience(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, bulkPatience)
-	return err
-}
-
 const bulkTake = `-- name: BulkTake :many
 select id, action, created_at, created_by, filter, reason, after_created_at, after_id
 from weir.bulks
@@ -343,46 +333,6 @@ func (q *Queries) RunsCancelRequest(ctx context.Context, arg RunsCancelRequestPa
 	return items, nil
 }
 
-const runsPause = `-- name: RunsPause :many
-with held as materialized (
-  select r.id
-  from (select set_config('weir.actor', $1::text, true)) a
-  cross join weir.runs r
-  where r.id = any($2::uuid[]) and r.state = 'running' and r.cancel_requested_at is null
-  order by r.id
-  for no key update of r
-)
-update weir.runs r set state = 'paused', cause = 'paused'
-from held h
-where r.id = h.id and r.state = 'running' and r.cancel_requested_at is null
-returning r.id
-`
-
-type RunsPauseParams struct {
-	Actor string
-	Ids   []uuid.UUID
-}
-
-func (q *Queries) RunsPause(ctx context.Context, arg RunsPauseParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, runsPause, arg.Actor, arg.Ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []uuid.UUID
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const runsResume = `-- name: RunsResume :many
 with held as materialized (
   select r.id
@@ -403,6 +353,7 @@ type RunsResumeParams struct {
 	Ids   []uuid.UUID
 }
 
+// RunResume for many.
 func (q *Queries) RunsResume(ctx context.Context, arg RunsResumeParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runsResume, arg.Actor, arg.Ids)
 	if err != nil {
