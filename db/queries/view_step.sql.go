@@ -48,7 +48,7 @@ select
   o.output_error, o.error_code, o.error_message, o.error_retryable, o.error_detail
 from weir.steps s
 left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step and $1::bool
-left join weir.outputs o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
+left join weir.outputs o on o.run_id = coalesce(s.reused_from, s.run_id) and o.step = s.step and o.attempt = s.attempt
 left join weir.progress p on p.run_id = s.run_id and p.step = s.step and p.attempt = s.attempt
 where s.run_id = $2 and s.step > $3 and (s.parent is null or not $4::bool)
 order by s.step
