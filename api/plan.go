@@ -151,6 +151,9 @@ func runPlanStepOf(step *plan.Step) runPlanStep {
 		Rate:         runPlanRateOf(step.Rate),
 		Timeout:      durationOf(step.Timeout),
 	}
+	if body.Needs == nil {
+		body.Needs = []string{}
+	}
 	if plan.BuiltIn(step.Kind) {
 		return body
 	}

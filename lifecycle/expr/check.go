@@ -13,7 +13,8 @@ import (
 // Visible is what the expressions of one place may ask for. The zero value sees nothing.
 type Visible struct {
 	Input, Run bool
-	Step       bool                  // step.key and attempt
+	Step       bool                  // step.key
+	Attempt    bool                  // attempt: a worker tries it
 	Item       bool                  // item and index
 	Needs      func(key string) bool // says which keys are direct needs; nil: needs cannot be seen
 	Steps      func(key string) bool // says which keys are steps of the plan; nil: steps cannot be seen
@@ -21,7 +22,7 @@ type Visible struct {
 
 // InStep is what the `with` of a step sees: its direct needs, and its item if it is a child of a for_each.
 func InStep(item bool, needs ...string) Visible {
-	return Visible{Input: true, Run: true, Step: true, Item: item, Needs: func(key string) bool { return slices.Contains(needs, key) }}
+	return Visible{Input: true, Run: true, Step: true, Attempt: true, Item: item, Needs: func(key string) bool { return slices.Contains(needs, key) }}
 }
 
 // Check lists what is wrong with the expressions in `with`: malformed ones, and paths that can never exist because their
@@ -175,8 +176,10 @@ func (in Visible) sees(root string) bool {
 		return in.Steps != nil
 	case "run":
 		return in.Run
-	case "step", "attempt":
+	case "step":
 		return in.Step
+	case "attempt":
+		return in.Attempt
 	case "item", "index":
 		return in.Item
 	}
@@ -204,6 +207,8 @@ func why(root string) string {
 		return "an expression has " + root + " only in the with of a step that has for_each"
 	case "steps":
 		return "an expression has steps only in the output of a plan"
+	case "attempt":
+		return "an expression has attempt only in the with of a step that a worker runs"
 	}
 	return "an expression here cannot ask for " + root
 }

@@ -100,7 +100,7 @@ func stepsOf(v any, keys map[string]bool) {
 
 // visible is what a scope holds.
 func (s Scope) visible() Visible {
-	in := Visible{Input: true, Run: true, Step: true, Item: s.Item != nil, Needs: has(s.Needs)}
+	in := Visible{Input: true, Run: true, Step: true, Attempt: s.Attempt > 0, Item: s.Item != nil, Needs: has(s.Needs)}
 	if s.Steps != nil {
 		in.Steps = has(s.Steps)
 	}

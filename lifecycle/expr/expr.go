@@ -23,7 +23,7 @@ type Scope struct {
 	RunID   string
 	RunName string
 	StepKey string
-	Attempt int
+	Attempt int // from 1; 0: it is no attempt that asks
 }
 
 // Need is a direct need of the step, or any step of the plan in Scope.Steps.

@@ -200,6 +200,7 @@ func (r *reader) checkHeld(at *node, c *Concurrency, above []string) {
 func (s *stepDraft) visible() expr.Visible {
 	var known map[string]bool
 	in := expr.InStep(s.at.find("for_each") != nil)
+	in.Attempt = !BuiltIn(s.Kind)
 	in.Needs = func(key string) bool {
 		if known == nil {
 			known = map[string]bool{}
