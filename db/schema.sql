@@ -2909,7 +2909,7 @@ CREATE INDEX steps_running ON weir.steps USING btree (worker_id, deadline_at) WH
 
 COMMENT ON INDEX weir.steps_running IS 'What a worker holds: for heartbeats, leases and deadlines.';
 
-CREATE INDEX steps_waiting_due ON weir.steps USING btree (LEAST(run_after, deadline_at)) WHERE ((state = 'waiting'::weir.step_state) AND ((run_after IS NOT NULL) OR (deadline_at IS NOT NULL)));
+CREATE INDEX steps_waiting_due ON weir.steps USING btree (LEAST(run_after, deadline_at)) WHERE ((state = 'waiting'::weir.step_state) AND (waiting_for <> 'decision'::text) AND ((run_after IS NOT NULL) OR (deadline_at IS NOT NULL)));
 
 COMMENT ON INDEX weir.steps_waiting_due IS 'What waits for a time, or not beyond one: a backlog of it costs nothing.';
 

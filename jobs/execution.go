@@ -107,6 +107,7 @@ func (e *execution) with() (json.RawMessage, error) {
 	scope := expr.Scope{
 		Input: e.claim.Input, Needs: make(map[string]expr.Need, len(e.claim.Needs)),
 		RunID: e.claim.Run.String(), RunName: e.claim.RunName, StepKey: e.claim.Key, Attempt: e.claim.Attempt,
+		Item: e.claim.Item, Index: max(e.claim.Index, 0),
 	}
 	for key, n := range e.claim.Needs {
 		scope.Needs[key] = expr.Need{State: string(n.State), Output: n.Output}

@@ -51,7 +51,10 @@ type Attempt struct {
 
 	With  json.RawMessage // the step's `with`, expressions not yet evaluated; never nil
 	Input json.RawMessage // the run's input; never nil
-	Needs map[string]Need // the direct needs by key
+	Needs map[string]Need // the direct needs by key; of a child of a fan-out: those of the fan-out
+
+	Item  json.RawMessage // of a child of a fan-out: its item; nil for other steps
+	Index int             // its place in the list, from 0; -1 for other steps
 
 	Timeout    time.Duration // how long the attempt may take; 0 = no limit
 	Remaining  time.Duration // what is left of Timeout by the database's clock when the answer was made

@@ -102,10 +102,13 @@ func (e *Engine) finishAndSettle(ctx context.Context, p queries.StepFinishParams
 		s := e.newSettler(q, finishRounds)
 		for _, row := range rows {
 			if row.Settled {
-				s.ended(endedStep{node{row.RunID, row.Step}, classOf(StepState(row.State), CauseReported, row.AllowFailure), row.Dependants})
+				s.ended(endedStep{node{row.RunID, row.Step}, classOf(StepState(row.State), CauseReported, row.AllowFailure), row.Dependants, row.Parent})
 			}
 		}
 		if err := s.settle(ctx); err != nil {
+			return err
+		}
+		if err := s.beginLater(ctx); err != nil {
 			return err
 		}
 		if s.after.dirty = s.after.dirty || !allSettled(rows); s.after.dirty {
@@ -126,7 +129,7 @@ func (e *Engine) finishAndSettle(ctx context.Context, p queries.StepFinishParams
 // allSettled reports whether nothing of what was recorded is left to reconcile.
 func allSettled(rows []queries.StepFinishRow) bool {
 	for _, row := range rows {
-		if !row.Settled { // a retry that is due later may have been cancelled meanwhile
+		if !row.Settled || row.Limited { // a retry that is due later may have been cancelled meanwhile
 			return false
 		}
 	}

@@ -18,11 +18,19 @@ type pass struct {
 	runs  []uuid.UUID // of keys, and of the steps
 	steps []int32
 	whole []uuid.UUID // runs as a whole
+
+	engine  *Engine
+	gate    []node // what the gate is to look at
+	special special
 }
 
 func (e *Engine) newPass(q *queries.Queries, hints []hint) *pass {
-	p := &pass{settler: e.newSettler(q, passRounds)}
+	p := &pass{settler: e.newSettler(q, passRounds), engine: e}
 	for _, h := range hints {
+		if h.shard == gateShard {
+			p.gate = append(p.gate, node{h.run, h.step})
+			continue
+		}
 		if h.step == 0 {
 			p.whole = append(p.whole, h.run)
 			continue
@@ -33,7 +41,10 @@ func (e *Engine) newPass(q *queries.Queries, hints []hint) *pass {
 }
 
 func (p *pass) do(ctx context.Context) error {
-	rules := []func(context.Context) error{p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.promote, p.settle, p.dispatch}
+	rules := []func(context.Context) error{
+		p.resume, p.sort, p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.endWaits, p.promote, p.follow, p.begin, p.expand,
+		p.settle, p.dispatch, p.askGate, p.passGate,
+	}
 	for _, rule := range rules {
 		if err := rule(ctx); err != nil {
 			return err
@@ -58,6 +69,9 @@ func (p *pass) cancelSteps(ctx context.Context) error {
 	if _, err := p.q.StepCancelOpen(ctx, queries.StepCancelOpenParams{Actor: p.actor, Runs: p.runs, Steps: p.steps}); err != nil {
 		return err
 	}
+	if err := p.cancelChildren(ctx); err != nil {
+		return err
+	}
 	stops, err := p.q.StopsOfSteps(ctx, queries.StopsOfStepsParams{Runs: p.runs, Steps: p.steps})
 	p.after.stops = p.after.stops || len(stops) > 0
 	return err
@@ -79,18 +93,9 @@ func (p *pass) endSteps(ctx context.Context) error {
 			continue
 		}
 		c := classOf(StepState(row.State), Cause(row.Cause), row.AllowFailure)
-		p.ended(endedStep{node{row.RunID, row.Step}, c, row.Dependants})
+		p.ended(endedStep{node{row.RunID, row.Step}, c, row.Dependants, row.Parent})
 	}
 	return p.again(ctx, rest)
-}
-
-// again leaves something to the next transaction.
-func (p *pass) again(ctx context.Context, rest queries.DirtyAddParams) error {
-	if len(rest.Runs) == 0 {
-		return nil
-	}
-	p.after.dirty = true
-	return p.q.DirtyAdd(ctx, rest)
 }
 
 // endWide tells some of the dependants of a step that has too many for one transaction, and settles it after the last.
@@ -146,13 +151,31 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 	}
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	ids = slices.Compact(ids)
+	if len(p.whole) > 0 {
+		if _, err := p.q.RunsTimeOut(ctx, queries.RunsTimeOutParams{Actor: p.actor, Ids: p.whole}); err != nil {
+			return err
+		}
+	}
 	rows, err := p.q.RunCancelOpen(ctx, queries.RunCancelOpenParams{Actor: p.actor, Ids: ids, Most: passSteps})
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		p.count(row.RunID, classOf(StepState(row.State), Cause(row.Cause), row.AllowFailure))
+		c := classOf(StepState(row.State), Cause(row.Cause), row.AllowFailure)
+		switch {
+		case !row.Settled: // the trigger has written a hint
+			p.after.dirty = true
+		case row.Spares: // those that run after a failure are told of it
+			p.ended(endedStep{node: node{row.RunID, row.Step}, class: c, dependants: row.Dependants})
+		default:
+			p.count(row.RunID, c)
+		}
 	}
+	children, err := p.q.RunCancelChildren(ctx, queries.RunCancelChildrenParams{Actor: p.actor, Runs: ids, Steps: make([]int32, len(ids))})
+	if err != nil {
+		return err
+	}
+	p.after.dirty = p.after.dirty || len(children) > 0
 	stops, err := p.q.StopsOfRuns(ctx, ids)
 	if err != nil {
 		return err
@@ -178,29 +201,30 @@ func (p *pass) promote(ctx context.Context) error {
 	return p.needs(ctx, edges)
 }
 
+// resume adds the steps of runs as a whole that may start now: runs that were admitted or resumed.
+func (p *pass) resume(ctx context.Context) error {
+	if len(p.whole) == 0 {
+		return nil
+	}
+	rows, err := p.q.RunsResumed(ctx, queries.RunsResumedParams{Ids: p.whole, Most: passSteps})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		p.runs, p.steps = append(p.runs, row.RunID), append(p.steps, row.Step)
+	}
+	if len(rows) < passSteps {
+		return nil
+	}
+	return p.again(ctx, queries.DirtyAddParams{Runs: p.whole, Steps: make([]int32, len(p.whole))})
+}
+
 // dispatch gives River jobs to steps that may start and have none: available ones, those whose time to be tried again
 // has come, and those of runs that were resumed.
 func (p *pass) dispatch(ctx context.Context) error {
-	d := queries.StepDispatchParams{Runs: p.runs, Steps: p.steps}
-	if len(p.whole) > 0 {
-		rows, err := p.q.RunsResumed(ctx, queries.RunsResumedParams{Ids: p.whole, Most: passSteps})
-		if err != nil {
-			return err
-		}
-		var rest queries.DirtyAddParams
-		for _, row := range rows {
-			d.Runs, d.Steps = append(d.Runs, row.RunID), append(d.Steps, row.Step)
-		}
-		if len(rows) == passSteps {
-			rest = queries.DirtyAddParams{Runs: p.whole, Steps: make([]int32, len(p.whole))}
-		}
-		if err := p.again(ctx, rest); err != nil {
-			return err
-		}
-	}
-	if len(d.Runs) == 0 {
+	if len(p.runs) == 0 {
 		return nil
 	}
-	_, err := p.q.StepDispatch(ctx, d)
+	_, err := p.q.StepDispatch(ctx, queries.StepDispatchParams{Runs: p.runs, Steps: p.steps})
 	return err
 }

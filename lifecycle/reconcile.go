@@ -25,10 +25,14 @@ const (
 
 // hint is a row of weir.dirty; step 0 is the run as a whole, id 0 a hint that is not stored.
 type hint struct {
-	id   int64
-	run  uuid.UUID
-	step int32
+	id    int64
+	shard int32
+	run   uuid.UUID
+	step  int32
 }
+
+// hintOf is a hint about a run or a step that is not stored.
+func hintOf(run uuid.UUID, step int32) hint { return hint{shard: shardOf(run), run: run, step: step} }
 
 // reconcile serves hints whenever there may be some, until ctx ends.
 func (e *Engine) reconcile(ctx context.Context) error {
@@ -98,7 +102,7 @@ func (e *Engine) passBut(ctx context.Context, held []int16) (served int, left []
 	}
 	hints := make([]hint, len(rows))
 	for i, row := range rows {
-		hints[i] = hint{id: row.ID, run: row.RunID}
+		hints[i] = hint{id: row.ID, shard: int32(row.Shard), run: row.RunID}
 		if row.Step != nil {
 			hints[i].step = *row.Step
 		}
@@ -111,8 +115,21 @@ func (e *Engine) passBut(ctx context.Context, held []int16) (served int, left []
 // shardsHeld lists the shards of hints that could not be served.
 func shardsHeld(hints []hint) []int16 {
 	var out []int16
-	for _, shard := range shardsOf(runsOf(hints)) {
+	for _, shard := range shardsIn(hints) {
 		out = append(out, int16(shard))
+	}
+	return out
+}
+
+// shardsIn lists the shards of hints, each once.
+func shardsIn(hints []hint) []int32 {
+	var seen [shards + 1]bool
+	var out []int32
+	for _, h := range hints {
+		if !seen[h.shard] {
+			seen[h.shard] = true
+			out = append(out, h.shard)
+		}
 	}
 	return out
 }
@@ -172,14 +189,14 @@ func (e *Engine) serve(ctx context.Context, hints []hint) (int, error) {
 
 // lock takes the shards of the hints that are free and deletes those hints: what is left of them is this transaction's.
 func (e *Engine) lock(ctx context.Context, q *queries.Queries, hints []hint) ([]hint, error) {
-	got, err := q.ShardsLock(ctx, shardsOf(runsOf(hints)))
+	got, err := q.ShardsLock(ctx, shardsIn(hints))
 	if err != nil || len(got) == 0 {
 		return nil, err
 	}
 	var ids []int64
 	var mine []hint
 	for _, h := range hints {
-		if !slices.Contains(got, shardOf(h.run)) {
+		if !slices.Contains(got, h.shard) {
 			continue
 		}
 		mine = append(mine, h)

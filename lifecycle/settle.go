@@ -44,6 +44,7 @@ type endedStep struct {
 	node
 	class      class
 	dependants int32
+	parent     *int32 // the fan-out that it is a child of
 }
 
 // tally is what settled steps add to the counters of a dependant or a run.
@@ -70,6 +71,8 @@ type settler struct {
 	actor    string
 	frontier []endedStep
 	runs     map[uuid.UUID]*tally
+	families map[node]*tally // fan-outs, and what their children add to them
+	begins   []node          // steps whose needs are met and that wait for something from outside now
 	moved    int
 	rounds   int // that are left
 	after    effects
@@ -79,6 +82,7 @@ type settler struct {
 type effects struct {
 	dirty    bool // there is more for reconcile
 	stops    bool // workers were asked to stop attempts
+	soon     bool // something may be due sooner than what is waited for
 	finished []finishedRun
 }
 
@@ -88,12 +92,19 @@ type finishedRun struct {
 }
 
 func (e *Engine) newSettler(q *queries.Queries, rounds int) *settler {
-	return &settler{q: q, actor: e.actor, rounds: rounds, runs: map[uuid.UUID]*tally{}}
+	return &settler{q: q, actor: e.actor, rounds: rounds, runs: map[uuid.UUID]*tally{}, families: map[node]*tally{}}
 }
 
 // ended adds a step that was settled just now.
 func (s *settler) ended(step endedStep) {
 	s.count(step.run, step.class)
+	if step.parent != nil {
+		family := node{step.run, *step.parent}
+		if s.families[family] == nil {
+			s.families[family] = &tally{}
+		}
+		s.families[family].add(step.class)
+	}
 	if step.dependants > 0 {
 		s.frontier = append(s.frontier, step)
 	}
@@ -109,8 +120,19 @@ func (s *settler) count(run uuid.UUID, c class) {
 	t.add(c)
 }
 
-// settle does all that follows from the steps that ended.
+// settle does all that follows from the steps that ended. Steps that begin to wait by it are left in begins.
 func (s *settler) settle(ctx context.Context) error {
+	if err := s.follow(ctx); err != nil {
+		return err
+	}
+	if err := s.settleFamilies(ctx); err != nil {
+		return err
+	}
+	return s.settleRuns(ctx)
+}
+
+// follow tells dependants, and theirs.
+func (s *settler) follow(ctx context.Context) error {
 	for len(s.frontier) > 0 {
 		edges, err := s.edges(ctx)
 		if err != nil {
@@ -120,7 +142,37 @@ func (s *settler) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.settleRuns(ctx)
+	return nil
+}
+
+// settleFamilies counts children into their fan-outs. A fan-out that is complete by it is left to the next pass.
+func (s *settler) settleFamilies(ctx context.Context) error {
+	if len(s.families) == 0 {
+		return nil
+	}
+	var p queries.FamilyCountParams
+	for family, t := range s.families {
+		p.Runs, p.Steps = append(p.Runs, family.run), append(p.Steps, family.step)
+		p.Ended, p.Failed = append(p.Ended, t.ended), append(p.Failed, t.failed+t.allowed)
+	}
+	over, err := s.q.FamilyCount(ctx, p)
+	if err != nil {
+		return err
+	}
+	var rest queries.DirtyAddParams
+	for _, row := range over {
+		rest.Runs, rest.Steps = append(rest.Runs, row.RunID), append(rest.Steps, row.Step)
+	}
+	return s.again(ctx, rest)
+}
+
+// again leaves something to the next transaction.
+func (s *settler) again(ctx context.Context, rest queries.DirtyAddParams) error {
+	if len(rest.Runs) == 0 {
+		return nil
+	}
+	s.after.dirty = true
+	return s.q.DirtyAdd(ctx, rest)
 }
 
 // edges reads the dependants of the frontier and adds up what each of them is told.
@@ -168,8 +220,10 @@ func (s *settler) needs(ctx context.Context, edges map[node]*tally) error {
 	for _, row := range rows {
 		state := StepState(row.State)
 		switch {
+		case row.Begins:
+			s.begins = append(s.begins, node{row.RunID, row.Step})
 		case row.Settled:
-			s.ended(endedStep{node{row.RunID, row.Step}, classOf(state, Cause(row.Cause), row.AllowFailure), row.Dependants})
+			s.ended(endedStep{node: node{row.RunID, row.Step}, class: classOf(state, Cause(row.Cause), row.AllowFailure), dependants: row.Dependants})
 		case state.Final():
 			s.after.dirty = true
 		}
@@ -190,12 +244,20 @@ func (s *settler) settleRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var wanting []uuid.UUID
 	for _, row := range rows {
-		if state := RunState(row.State); state.Final() {
+		state := RunState(row.State)
+		if state.Final() {
 			s.after.finished = append(s.after.finished, finishedRun{state, milliseconds(row.TookMs)})
 		}
+		if state == RunSucceeded && row.WantsOutput {
+			wanting = append(wanting, row.ID)
+		}
+		if row.Failing || state.Final() && row.Watched { // the trigger has written a hint
+			s.after.dirty = true
+		}
 	}
-	return nil
+	return s.outputs(ctx, wanting)
 }
 
 // apply does what was to be done after a commit.
@@ -205,5 +267,8 @@ func (e *Engine) apply(a effects) {
 	}
 	if a.dirty {
 		e.nudge()
+	}
+	if a.soon {
+		e.lookAgainIn(0)
 	}
 }

@@ -104,6 +104,7 @@ func (e *Engine) startOf(ctx context.Context, worker uuid.UUID, items []StartReq
 
 func attemptOf(row queries.StepStartRow) *Attempt {
 	return &Attempt{
+		Index: int(row.Item), Item: row.ItemValue,
 		Run: row.RunID, RunName: row.RunName, Step: int(row.Step), Key: row.Key, Kind: row.Kind, Attempt: int(row.Attempt),
 		With: object(row.With), Input: object(row.Input), Needs: needsOf(row.NeedsTotal),
 		Timeout: milliseconds(row.TimeoutMs), Grace: milliseconds(row.GraceMs), StallAfter: milliseconds(row.StallMs),
@@ -138,6 +139,7 @@ func (e *Engine) startRest(ctx context.Context, worker uuid.UUID, items []StartR
 			RunID: row.RunID, Step: row.Step, Token: row.Token, Attempt: row.Attempt, Key: row.Key, Kind: row.Kind, RunName: row.RunName,
 			NeedsTotal: row.NeedsTotal, Failures: row.Failures, MaxAttempts: row.MaxAttempts, DeadlineAt: row.DeadlineAt,
 			TimeoutMs: row.TimeoutMs, GraceMs: row.GraceMs, StallMs: row.StallMs, With: row.With, Input: row.Input,
+			Item: row.Item, ItemValue: row.ItemValue,
 		})
 		a.Worker, a.Remaining = worker, milliseconds(row.RemainingMs)
 		started[dispatch{node{row.RunID, row.Step}, row.Token}] = a

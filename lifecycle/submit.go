@@ -41,6 +41,12 @@ type Submission struct {
 
 	PlanVersion int // of the named plan that this is; 0 = the plan came with the submit
 
+	Key        string // at most one live run has it; "" = none
+	OnConflict string // when a run of the key is live: keep, replace or queue; required with Key
+
+	parent node  // the step that waits for the run; zero: none
+	depth  int16 // how many runs are above it
+
 	Scope          string // whose idempotency keys: the token's name, or local
 	IdempotencyKey string // "" = none
 	Digest         []byte // SHA-256 of the canonical body; required with a key
@@ -50,6 +56,7 @@ type Submission struct {
 type Submitted struct {
 	ID       uuid.UUID
 	Replayed bool // the idempotency key was known: it is the run of the first submission
+	Kept     bool // a run of the key was live, and was to be kept: it is that run
 }
 
 // Submit stores a run and starts it: its first steps can be claimed when it returns. Submits of one process that come
@@ -60,12 +67,14 @@ func (e *Engine) Submit(ctx context.Context, s Submission) (Submitted, error) {
 	if err := e.checkKinds(ctx, s.Plan); err != nil {
 		return Submitted{}, err
 	}
-	if s.ID == uuid.Nil {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return Submitted{}, mapError(err)
-		}
-		s.ID = id
+	if err := s.prepare(); err != nil {
+		return Submitted{}, err
+	}
+	if s.hinted() {
+		defer e.nudge()
+	}
+	if s.Key != "" {
+		return e.submitKeyed(ctx, s)
 	}
 	if sizeOfSubmission(s) > submitLarge {
 		return e.larges.do(ctx, s)
@@ -73,18 +82,64 @@ func (e *Engine) Submit(ctx context.Context, s Submission) (Submitted, error) {
 	return e.submits.do(ctx, s)
 }
 
-// SubmitMany stores all of the runs or none of them.
+// prepare gives the run an id if it has none, and the plan's keys their values in this run.
+func (s *Submission) prepare() error {
+	if s.ID == uuid.Nil {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return mapError(err)
+		}
+		s.ID = id
+	}
+	resolved, faults := s.Plan.Resolved(s.ID.String())
+	if err := planInvalid(faults); err != nil {
+		return err
+	}
+	s.Plan = resolved
+	return nil
+}
+
+// gated reports whether something may hold the run as a whole back.
+func (s *Submission) gated() bool {
+	p := s.Plan
+	return p.StartAt != nil || p.Delay > 0 || p.Concurrency != nil || p.Rate != nil || s.Key != ""
+}
+
+// limits reports whether a step of the plan needs a slot before it is dispatched.
+func limits(p *plan.Plan, st *plan.Step, expects string) bool {
+	switch expects {
+	case "children": // each child does
+		return false
+	case "":
+		return st.Concurrency != nil || st.Rate != nil || p.MaxParallel > 0
+	}
+	return st.Concurrency != nil || st.Rate != nil
+}
+
+// hinted reports whether reconcile has something to do before the run starts.
+func (s *Submission) hinted() bool {
+	if s.gated() || s.Plan.MaxParallel > 0 {
+		return true
+	}
+	for i := range s.Plan.Steps {
+		if st := &s.Plan.Steps[i]; len(st.NeedOrdinals) == 0 && (st.Concurrency != nil || st.Rate != nil || st.RunIf == "any_failed" || st.Expects() != "") {
+			return true
+		}
+	}
+	return false
+}
+
+// SubmitMany stores all of the runs or none of them. None of them may have a Key.
 func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted, error) {
 	for i := range all {
 		if err := e.checkKinds(ctx, all[i].Plan); err != nil {
 			return nil, fmt.Errorf("check plan %d of %d: %w", i+1, len(all), err)
 		}
-		if all[i].ID == uuid.Nil {
-			id, err := uuid.NewV7()
-			if err != nil {
-				return nil, mapError(err)
-			}
-			all[i].ID = id
+		if err := all[i].prepare(); err != nil {
+			return nil, fmt.Errorf("prepare run %d of %d: %w", i+1, len(all), err)
+		}
+		if all[i].Key != "" {
+			return nil, &Error{Code: CodeInternal, Message: "runs with a key are submitted one by one"}
 		}
 	}
 	out := make([]Submitted, len(all))
@@ -104,6 +159,7 @@ func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted,
 	if err != nil {
 		return nil, mapError(err)
 	}
+	e.nudge()
 	return out, nil
 }
 
@@ -118,13 +174,12 @@ func SubmitTx(ctx context.Context, tx pgx.Tx, p *plan.Plan, options ...SubmitOpt
 	if err := planInvalid(p.CheckKinds(compileKinds(kindsOf(rows)))); err != nil {
 		return uuid.Nil, err
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return uuid.Nil, mapError(err)
-	}
-	s := Submission{Plan: p, ID: id, Actor: "local"}
+	s := Submission{Plan: p, Actor: "local"}
 	for _, option := range options {
 		option(&s)
+	}
+	if err := s.prepare(); err != nil {
+		return uuid.Nil, err
 	}
 	answers, err := submit(ctx, q, []Submission{s})
 	if err != nil {
@@ -203,12 +258,16 @@ func replays(ctx context.Context, q *queries.Queries, items []Submission, stored
 		case !keyed:
 			answers[i].err = &Error{Code: CodeOverloaded, Message: "the run was not stored; try again", Retryable: true}
 		case !bytes.Equal(row.IdempotencyDigest, s.Digest):
-			answers[i].err = &Error{Code: CodeIdempotencyConflict, Message: "this Idempotency-Key was used for another plan; use a new key"}
+			answers[i].err = idempotencyConflict()
 		default:
 			answers[i].value = Submitted{ID: row.ID, Replayed: true}
 		}
 	}
 	return nil
+}
+
+func idempotencyConflict() *Error {
+	return &Error{Code: CodeIdempotencyConflict, Message: "this Idempotency-Key was used for another plan; use a new key"}
 }
 
 // submitParams lays submissions out as the columns of the statement.
@@ -229,10 +288,45 @@ func submitParams(items []Submission) queries.RunSubmitParams {
 		if s.IdempotencyKey == "" {
 			p.IdempotencyScopes[i], p.IdempotencyDigests[i] = "", []byte{}
 		}
+		p.OnFailures = append(p.OnFailures, orElse(s.Plan.OnFailure, "continue"))
+		p.MaxParallels = append(p.MaxParallels, int32(s.Plan.MaxParallel))
+		p.RunTimeoutsMs = append(p.RunTimeoutsMs, s.Plan.Timeout.Milliseconds())
+		p.DelaysMs = append(p.DelaysMs, s.Plan.Delay.Milliseconds())
+		p.StartAts = append(p.StartAts, startAt(s.Plan.StartAt))
+		p.Admitted = append(p.Admitted, !s.gated())
+		p.WantsOutputs = append(p.WantsOutputs, s.Plan.Output != nil)
+		p.RunKeys = append(p.RunKeys, s.Key)
 		p.PlanVersions = append(p.PlanVersions, int32(s.PlanVersion))
+		p.ParentRuns, p.ParentSteps = append(p.ParentRuns, s.parent.run), append(p.ParentSteps, s.parent.step)
+		p.Depths = append(p.Depths, s.depth)
+		if s.Plan.Concurrency != nil || s.Plan.Rate != nil || s.Plan.Output != nil {
+			policyParams(&p, s.ID, 0, s.Plan.Concurrency, s.Plan.Rate)
+			p.FanParallels, p.ForEachs, p.RunOutputs = append(p.FanParallels, 0), append(p.ForEachs, ""), append(p.RunOutputs, orNull(s.Plan.Output))
+		}
 		stepParams(&p, s)
 	}
 	return p
+}
+
+// startAt is a time as the statement takes it; empty: none.
+func startAt(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func policyParams(p *queries.RunSubmitParams, run uuid.UUID, step int32, c *plan.Concurrency, r *plan.Rate) {
+	if c == nil {
+		c = &plan.Concurrency{}
+	}
+	if r == nil {
+		r = &plan.Rate{}
+	}
+	p.PolicyRuns, p.PolicySteps = append(p.PolicyRuns, run), append(p.PolicySteps, step)
+	p.ConcurrencyKeys, p.ConcurrencyLimits = append(p.ConcurrencyKeys, c.Key), append(p.ConcurrencyLimits, int32(c.Limit))
+	p.ConcurrencyStrategies = append(p.ConcurrencyStrategies, c.Strategy)
+	p.RateKeys, p.RateLimits, p.RatePersMs = append(p.RateKeys, r.Key), append(p.RateLimits, int32(r.Limit)), append(p.RatePersMs, r.Per.Milliseconds())
 }
 
 func stepParams(p *queries.RunSubmitParams, s *Submission) {
@@ -259,6 +353,13 @@ func stepParams(p *queries.RunSubmitParams, s *Submission) {
 		p.GracesMs = append(p.GracesMs, st.Grace.Milliseconds())
 		p.StallsMs = append(p.StallsMs, st.StallAfter.Milliseconds())
 		p.Retries = append(p.Retries, retry(st.Retry))
+		expects := st.Expects()
+		p.Expects = append(p.Expects, expects)
+		p.StepLimited = append(p.StepLimited, limits(s.Plan, st, expects))
+		if st.ForEach != "" || st.Concurrency != nil || st.Rate != nil {
+			policyParams(p, s.ID, ordinal, st.Concurrency, st.Rate)
+			p.FanParallels, p.ForEachs, p.RunOutputs = append(p.FanParallels, int32(st.MaxParallel)), append(p.ForEachs, st.ForEach), append(p.RunOutputs, orNull(nil))
+		}
 		p.Withs = append(p.Withs, object(st.With))
 		for _, need := range st.NeedOrdinals {
 			p.NeedRuns = append(p.NeedRuns, s.ID)

@@ -110,7 +110,7 @@ func (e *Engine) dueOnce(ctx context.Context) error {
 		}
 		hints := make([]hint, len(rows))
 		for i, row := range rows {
-			hints[i] = hint{run: row.RunID, step: row.Step}
+			hints[i] = hintOf(row.RunID, row.Step)
 		}
 		served := 0
 		if len(hints) > 0 {
@@ -128,14 +128,50 @@ func (e *Engine) dueOnce(ctx context.Context) error {
 		}
 		break
 	}
-	ms, err := e.q.RetryNext(ctx)
+	if err := e.waitsOnce(ctx); err != nil {
+		return err
+	}
+	for _, next := range []func(context.Context) (int64, error){e.q.RetryNext, e.q.DueNext} {
+		ms, err := next(ctx)
+		if err != nil {
+			return err
+		}
+		if ms >= 0 {
+			e.lookAgainIn(max(milliseconds(ms), dueAgain)) // what is due and was left is held by somebody else
+		}
+	}
+	return nil
+}
+
+// waitsOnce ends waits and runs whose time is over, and shows the gate what the clock lets through.
+func (e *Engine) waitsOnce(ctx context.Context) error {
+	waits, err := e.q.WaitsDue(ctx, queries.WaitsDueParams{Held: []int16{}, Most: takeMost})
 	if err != nil {
 		return err
 	}
-	if ms >= 0 {
-		e.lookAgainIn(max(milliseconds(ms), dueAgain)) // what is due and was left is held by somebody else
+	runs, err := e.q.RunsOverdue(ctx, takeMost)
+	if err != nil {
+		return err
 	}
-	return nil
+	gate, err := e.q.GateDue(ctx, takeMost)
+	if err != nil {
+		return err
+	}
+	var hints []hint
+	for _, w := range waits {
+		hints = append(hints, hintOf(w.RunID, w.Step))
+	}
+	for _, id := range runs {
+		hints = append(hints, hintOf(id, 0))
+	}
+	for _, g := range gate {
+		hints = append(hints, hint{shard: gateShard, run: g.RunID, step: g.Step})
+	}
+	if len(hints) == 0 {
+		return nil
+	}
+	_, err = e.serve(ctx, hints)
+	return err
 }
 
 // cancellingOnce goes on with the runs that are being cancelled: it finds what started while that was asked for.
@@ -146,7 +182,7 @@ func (e *Engine) cancellingOnce(ctx context.Context) error {
 	}
 	hints := make([]hint, len(ids))
 	for i, id := range ids {
-		hints[i] = hint{run: id}
+		hints[i] = hintOf(id, 0)
 	}
 	_, err = e.serve(ctx, hints)
 	return err

@@ -56,7 +56,7 @@ comment on column weir.steps.cancel_cause is 'Why its cancellation was asked for
 comment on constraint step_expects_something_known on weir.steps is 'signal, approval, time, children or run.';
 comment on constraint step_item_iff_child on weir.steps is 'A child of a fan-out has a place in its list, and nothing else has.';
 comment on constraint step_cancel_cause_only_on_request on weir.steps is 'A cause belongs to a request.';
-create index steps_waiting_due on weir.steps (least(run_after, deadline_at)) where state = 'waiting' and (run_after is not null or deadline_at is not null);
+create index steps_waiting_due on weir.steps (least(run_after, deadline_at)) where state = 'waiting' and waiting_for <> 'decision' and (run_after is not null or deadline_at is not null);
 comment on index weir.steps_waiting_due is 'What waits for a time, or not beyond one: a backlog of it costs nothing.';
 
 create table weir.policies (

@@ -12,24 +12,135 @@ import (
 	"github.com/google/uuid"
 )
 
+const familyCancel = `-- name: FamilyCancel :many
+with acting as materialized (
+  select set_config('weir.actor', $1::text, true) as actor
+), child as materialized (
+  select c.run_id, c.step, coalesce(s.cancel_requested_by, acting.actor) as asked_by, s.cancel_cause
+  from acting
+  cross join (select unnest($2::uuid[]) as run_id, unnest($3::int[]) as step) a
+  join weir.steps s on s.run_id = a.run_id and s.step = a.step
+  join weir.items i on i.run_id = s.run_id and i.parent = s.step
+  join weir.steps c on c.run_id = i.run_id and c.step = i.step
+  where s.expects = 'children' and s.state::text in ('cancelled', 'failed', 'skipped') and c.state < 'succeeded' and c.cancel_requested_at is null
+  order by c.run_id, c.step
+  limit $4
+  for no key update of c
+)
+update weir.steps s set cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cancel_cause, cancel_reason = 'the step that it is a child of has ended'
+from child h
+where s.run_id = h.run_id and s.step = h.step
+returning s.run_id, s.step
+`
+
+type FamilyCancelParams struct {
+	Actor string
+	Runs  []uuid.UUID
+	Steps []int32
+	Most  int32
+}
+
+type FamilyCancelRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+// Asks for the cancellation of the children of fan-outs that have ended without them, some at a time.
+func (q *Queries) FamilyCancel(ctx context.Context, arg FamilyCancelParams) ([]FamilyCancelRow, error) {
+	rows, err := q.db.Query(ctx, familyCancel,
+		arg.Actor,
+		arg.Runs,
+		arg.Steps,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FamilyCancelRow
+	for rows.Next() {
+		var i FamilyCancelRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const runCancelChildren = `-- name: RunCancelChildren :many
+with acting as materialized (
+  select set_config('weir.actor', $1::text, true) as actor
+), child as materialized (
+  select c.id, coalesce(r.cancel_cause, s.cancel_cause, case when r.cancel_requested_at is null and s.cancel_requested_at is null then 'failure_policy'::weir.cause end) as cause,
+    coalesce(r.cancel_requested_by, s.cancel_requested_by, acting.actor) as asked_by
+  from acting
+  cross join (select unnest($2::uuid[]) as run_id, unnest($3::int[]) as step) a
+  join weir.runs r on r.id = a.run_id
+  join weir.steps s on s.run_id = a.run_id and (a.step = 0 or s.step = a.step)
+  join weir.runs c on c.parent_run = s.run_id and c.parent_step = s.step
+  where s.state::text = 'waiting' and s.waiting_for = 'run' and c.state::text in ('running', 'paused') and c.cancel_requested_at is null
+    and (r.cancel_requested_at is not null or s.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded')
+  order by c.id
+  for no key update of c
+)
+update weir.runs r set cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cause, cancel_reason = 'the run above it is cancelled'
+from child h
+where r.id = h.id
+returning r.id
+`
+
+type RunCancelChildrenParams struct {
+	Actor string
+	Runs  []uuid.UUID
+	Steps []int32
+}
+
+// Asks for the cancellation of the child runs that steps wait for, of runs and steps that are being cancelled themselves.
+func (q *Queries) RunCancelChildren(ctx context.Context, arg RunCancelChildrenParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, runCancelChildren, arg.Actor, arg.Runs, arg.Steps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const runCancelOpen = `-- name: RunCancelOpen :many
 with acting as materialized (
   select set_config('weir.actor', $1::text, true) as actor
 ), held as materialized (
-  select s.run_id, s.step
+  select
+    s.run_id, s.step, coalesce(r.cancel_cause, case when r.cancel_requested_at is null then 'failure_policy' else 'cancel_requested' end::weir.cause) as cause,
+    r.cancel_requested_at is null as spares
   from acting
   cross join weir.runs r
   join weir.steps s on s.run_id = r.id
-  where r.id = any($2::uuid[]) and r.cancel_requested_at is not null and r.state::text in ('running', 'paused')
-    and s.state::text in ('pending', 'available', 'retrying', 'waiting')
+  where r.id = any($2::uuid[]) and (r.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded') and r.state::text in ('running', 'paused')
+    and s.state::text in ('pending', 'available', 'retrying', 'waiting') and s.waiting_for is distinct from 'run'
   order by s.run_id, s.step
   limit $3
   for no key update of s
 )
-update weir.steps s set state = 'cancelled', cause = 'cancel_requested', finished_at = clock_timestamp(), settled = true, river_job_id = null, waiting_for = null
+update weir.steps s set
+  state = 'cancelled', cause = h.cause, finished_at = clock_timestamp(), settled = not h.spares or s.dependants <= 1000, river_job_id = null, waiting_for = null
 from held h
 where s.run_id = h.run_id and s.step = h.step and s.state in ('pending', 'available', 'retrying', 'waiting')
-returning s.run_id, s.step, s.state, s.cause, s.allow_failure
+returning s.run_id, s.step, s.state, s.cause, s.allow_failure, s.dependants, s.settled, h.spares::boolean as spares
 `
 
 type RunCancelOpenParams struct {
@@ -44,10 +155,15 @@ type RunCancelOpenRow struct {
 	State        WeirStepState
 	Cause        WeirCause
 	AllowFailure bool
+	Dependants   int32
+	Settled      bool
+	Spares       bool
 }
 
 // Cancels what no worker holds of runs whose cancellation was asked for, up to so many steps, settled at once: their
-// dependants are cancelled too.
+// dependants are cancelled too. Of a run that fails (on_failure: cancel) only what runs after success, and their other
+// dependants are told. A step whose child
+// run goes on waits for its end: RunCancelChildren asks for that.
 func (q *Queries) RunCancelOpen(ctx context.Context, arg RunCancelOpenParams) ([]RunCancelOpenRow, error) {
 	rows, err := q.db.Query(ctx, runCancelOpen, arg.Actor, arg.Ids, arg.Most)
 	if err != nil {
@@ -63,6 +179,9 @@ func (q *Queries) RunCancelOpen(ctx context.Context, arg RunCancelOpenParams) ([
 			&i.State,
 			&i.Cause,
 			&i.AllowFailure,
+			&i.Dependants,
+			&i.Settled,
+			&i.Spares,
 		); err != nil {
 			return nil, err
 		}
@@ -139,11 +258,11 @@ with asked as materialized (
   select s.run_id, s.step
   from asked a
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
-  where s.cancel_requested_at is not null and s.state in ('pending', 'available', 'retrying', 'waiting')
+  where s.cancel_requested_at is not null and s.state in ('pending', 'available', 'retrying', 'waiting') and s.waiting_for is distinct from 'run'
   order by s.run_id, s.step
   for no key update of s
 )
-update weir.steps s set state = 'cancelled', cause = 'cancel_requested', finished_at = clock_timestamp(), river_job_id = null, waiting_for = null
+update weir.steps s set state = 'cancelled', cause = coalesce(s.cancel_cause, 'cancel_requested'), finished_at = clock_timestamp(), river_job_id = null, waiting_for = null
 from held h
 where s.run_id = h.run_id and s.step = h.step and s.state in ('pending', 'available', 'retrying', 'waiting')
 `
@@ -197,10 +316,12 @@ func (q *Queries) StepCancelRequest(ctx context.Context, arg StepCancelRequestPa
 
 const stopsOfRuns = `-- name: StopsOfRuns :many
 insert into weir.stops (run_id, step, attempt, worker_id, cause, give_up_at, grace)
-select s.run_id, s.step, s.attempt, s.worker_id, 'cancel_requested', clock_timestamp() + s.grace + interval '2 seconds', s.grace
+select
+  s.run_id, s.step, s.attempt, s.worker_id, coalesce(r.cancel_cause, case when r.cancel_requested_at is null then 'failure_policy' else 'cancel_requested' end::weir.cause),
+  clock_timestamp() + s.grace + interval '2 seconds', s.grace
 from weir.runs r
 join weir.steps s on s.run_id = r.id
-where r.id = any($1::uuid[]) and r.cancel_requested_at is not null and r.state::text in ('running', 'paused') and s.state = 'running'
+where r.id = any($1::uuid[]) and (r.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded') and r.state::text in ('running', 'paused') and s.state = 'running'
 on conflict do nothing
 returning worker_id
 `
@@ -228,7 +349,7 @@ func (q *Queries) StopsOfRuns(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID
 
 const stopsOfSteps = `-- name: StopsOfSteps :many
 insert into weir.stops (run_id, step, attempt, worker_id, cause, give_up_at, grace)
-select s.run_id, s.step, s.attempt, s.worker_id, 'cancel_requested', clock_timestamp() + s.grace + interval '2 seconds', s.grace
+select s.run_id, s.step, s.attempt, s.worker_id, coalesce(s.cancel_cause, 'cancel_requested'), clock_timestamp() + s.grace + interval '2 seconds', s.grace
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
 join weir.steps s on s.run_id = a.run_id and s.step = a.step
 where s.cancel_requested_at is not null and s.state::text = 'running'

@@ -1,24 +1,33 @@
 -- name: StepDecide :many
 -- Ends attempts that nobody ends: to retrying where the retry policy wants it, attempts are left and nobody asked to
--- cancel, else to the outcome. An attempt that has ended by now is left alone. worker: only what this one holds.
+-- cancel, to waiting for a decision where on_failure says so, else to the outcome. An attempt that has ended by now is left alone. worker: only what this one holds.
 with held as materialized (
   select s.run_id, s.step, s.river_job_id,
-    @counts::boolean and s.failures + 1 < s.max_attempts and s.cancel_requested_at is null and r.cancel_requested_at is null
-      and weir.retry_wants(s.retry, @outcome::weir.step_state, @on_request::boolean) as again
+    case
+      when r.cancel_cause = 'run_timeout' and @outcome::weir.step_state = 'cancelled' then 'timed_out'
+      when c.cancelling or not @counts::boolean then @outcome::weir.step_state
+      when s.failures + 1 < s.max_attempts and weir.retry_wants(s.retry, @outcome::weir.step_state, @on_request::boolean) then 'retrying'
+      when r.on_failure = 'pause' and not s.allow_failure then 'waiting'
+      else @outcome::weir.step_state
+    end as to_state
   from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@attempts::int[]) as attempt) d
   join weir.steps s on s.run_id = d.run_id and s.step = d.step
   join weir.runs r on r.id = s.run_id
+  cross join lateral (
+    select s.cancel_requested_at is not null or r.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded' as cancelling
+  ) c
   where s.state = 'running' and s.attempt = d.attempt and s.worker_id = coalesce(sqlc.narg('worker')::uuid, s.worker_id)
   order by s.run_id, s.step
   for no key update of s
 ), ended as (
   update weir.steps s
-  set state = case when h.again then 'retrying' else @outcome::weir.step_state end,
+  set state = h.to_state,
+    waiting_for = case when h.to_state = 'waiting' then 'decision' end,
     cause = @cause::weir.cause,
     last_outcome = @outcome::weir.step_state,
     failures = s.failures + case when @counts::boolean then 1 else 0 end,
-    finished_at = case when not h.again then clock_timestamp() end,
-    run_after = case when h.again then clock_timestamp() + weir.retry_wait(s.retry, s.failures + 1, null) end,
+    finished_at = case when h.to_state not in ('retrying', 'waiting') then clock_timestamp() end,
+    run_after = case when h.to_state = 'retrying' then clock_timestamp() + weir.retry_wait(s.retry, s.failures + 1, null) end,
     river_job_id = null,
     unnamed = 0
   from held h

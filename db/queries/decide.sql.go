@@ -14,22 +14,31 @@ import (
 const stepDecide = `-- name: StepDecide :many
 with held as materialized (
   select s.run_id, s.step, s.river_job_id,
-    $1::boolean and s.failures + 1 < s.max_attempts and s.cancel_requested_at is null and r.cancel_requested_at is null
-      and weir.retry_wants(s.retry, $2::weir.step_state, $3::boolean) as again
+    case
+      when r.cancel_cause = 'run_timeout' and $1::weir.step_state = 'cancelled' then 'timed_out'
+      when c.cancelling or not $2::boolean then $1::weir.step_state
+      when s.failures + 1 < s.max_attempts and weir.retry_wants(s.retry, $1::weir.step_state, $3::boolean) then 'retrying'
+      when r.on_failure = 'pause' and not s.allow_failure then 'waiting'
+      else $1::weir.step_state
+    end as to_state
   from (select unnest($4::uuid[]) as run_id, unnest($5::int[]) as step, unnest($6::int[]) as attempt) d
   join weir.steps s on s.run_id = d.run_id and s.step = d.step
   join weir.runs r on r.id = s.run_id
+  cross join lateral (
+    select s.cancel_requested_at is not null or r.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded' as cancelling
+  ) c
   where s.state = 'running' and s.attempt = d.attempt and s.worker_id = coalesce($7::uuid, s.worker_id)
   order by s.run_id, s.step
   for no key update of s
 ), ended as (
   update weir.steps s
-  set state = case when h.again then 'retrying' else $2::weir.step_state end,
+  set state = h.to_state,
+    waiting_for = case when h.to_state = 'waiting' then 'decision' end,
     cause = $8::weir.cause,
-    last_outcome = $2::weir.step_state,
-    failures = s.failures + case when $1::boolean then 1 else 0 end,
-    finished_at = case when not h.again then clock_timestamp() end,
-    run_after = case when h.again then clock_timestamp() + weir.retry_wait(s.retry, s.failures + 1, null) end,
+    last_outcome = $1::weir.step_state,
+    failures = s.failures + case when $2::boolean then 1 else 0 end,
+    finished_at = case when h.to_state not in ('retrying', 'waiting') then clock_timestamp() end,
+    run_after = case when h.to_state = 'retrying' then clock_timestamp() + weir.retry_wait(s.retry, s.failures + 1, null) end,
     river_job_id = null,
     unnamed = 0
   from held h
@@ -47,8 +56,8 @@ select run_id, step, attempt, worker_id::uuid as worker_id, state, coalesce(rive
 `
 
 type StepDecideParams struct {
-	Counts       bool
 	Outcome      WeirStepState
+	Counts       bool
 	OnRequest    bool
 	Runs         []uuid.UUID
 	Steps        []int32
@@ -69,11 +78,11 @@ type StepDecideRow struct {
 }
 
 // Ends attempts that nobody ends: to retrying where the retry policy wants it, attempts are left and nobody asked to
-// cancel, else to the outcome. An attempt that has ended by now is left alone. worker: only what this one holds.
+// cancel, to waiting for a decision where on_failure says so, else to the outcome. An attempt that has ended by now is left alone. worker: only what this one holds.
 func (q *Queries) StepDecide(ctx context.Context, arg StepDecideParams) ([]StepDecideRow, error) {
 	rows, err := q.db.Query(ctx, stepDecide,
-		arg.Counts,
 		arg.Outcome,
+		arg.Counts,
 		arg.OnRequest,
 		arg.Runs,
 		arg.Steps,

@@ -19,11 +19,15 @@ with asked as materialized (
   from (select set_config('weir.actor', '@worker', true)) a
 ), held as materialized (
   select
-    a.*, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants,
-    (s.cancel_requested_at is not null or r.cancel_requested_at is not null) as cancelling
+    a.*, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.parent, r.on_failure,
+    case
+      when r.cancel_requested_at is not null then coalesce(r.cancel_cause, 'cancel_requested')
+      when s.cancel_requested_at is not null then coalesce(s.cancel_cause, 'cancel_requested')
+      when r.failing_at is not null and s.run_if = 'all_succeeded' then 'failure_policy'
+    end as cancel_cause
   from (select * from asked order by run_id, step) a
   cross join lateral (
-    select s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.cancel_requested_at
+    select s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.parent, s.run_if, s.cancel_requested_at, s.cancel_cause
     from weir.steps s
     where s.run_id = a.run_id and s.step = a.step and s.state::text = 'running' and s.attempt = a.attempt and s.worker_id = @worker::uuid
     for no key update skip locked
@@ -35,19 +39,22 @@ with asked as materialized (
     h.*, sum(h.dependants) over (order by h.run_id, h.step) <= 1000 as fits,
     case
       when h.outcome = 'succeeded' then 'succeeded'
-      when h.cancelling or h.outcome = 'cancelled' then 'cancelled'
+      when h.cancel_cause = 'run_timeout' then 'timed_out'
+      when h.cancel_cause is not null or h.outcome = 'cancelled' then 'cancelled'
       when h.outcome = 'handed_back' then 'retrying'
       when h.retryable and h.failures + 1 < h.max_attempts and weir.retry_wants(h.retry, h.outcome::weir.step_state, h.cause = 'abandoned') then 'retrying'
+      when h.on_failure = 'pause' and not h.allow_failure then 'waiting'
       else h.outcome
     end::weir.step_state as to_state,
-    h.outcome not in ('succeeded', 'cancelled', 'handed_back') and not h.cancelling as counts
+    h.outcome not in ('succeeded', 'cancelled', 'handed_back') and h.cancel_cause is null as counts
   from held h
 ), done as (
   update weir.steps s set
     state = j.to_state,
     cause = case
       when j.to_state = 'succeeded' then j.cause::text
-      when j.to_state = 'cancelled' then case when j.cause in ('run_timeout', 'superseded', 'failure_policy', 'abandoned') then j.cause::text else 'cancel_requested' end
+      when j.to_state = 'cancelled' then case when j.cause = 'abandoned' then 'abandoned' else coalesce(j.cancel_cause::text, 'cancel_requested') end
+      when j.to_state = 'timed_out' and j.cancel_cause = 'run_timeout' then 'run_timeout'
       when j.to_state = 'retrying' then case when j.counts then 'attempts_left' else 'handed_back' end
       when j.outcome = 'failed' and not j.retryable then 'permanent'
       when j.max_attempts > 1 and j.failures + 1 >= j.max_attempts then 'attempts_spent'
@@ -62,12 +69,13 @@ with asked as materialized (
       when j.to_state = 'retrying' and j.counts then clock_timestamp() + weir.retry_wait(j.retry, j.failures + 1, j.retry_after_ms * interval '1 millisecond')
       when j.to_state = 'retrying' then clock_timestamp()
     end,
-    finished_at = case when j.to_state <> 'retrying' then clock_timestamp() end,
-    settled = j.to_state <> 'retrying' and (j.dependants = 0 or j.fits and weir.shard_of(s.run_id) = any(@shards::int[])) and @settle::boolean
+    waiting_for = case when j.to_state = 'waiting' then 'decision' end,
+    finished_at = case when j.to_state not in ('retrying', 'waiting') then clock_timestamp() end,
+    settled = j.to_state not in ('retrying', 'waiting') and (j.dependants = 0 and j.parent is null or j.fits and weir.shard_of(s.run_id) = any(@shards::int[])) and @settle::boolean
   from judged j
   where s.run_id = j.run_id and s.step = j.step and s.attempt = j.attempt
   returning
-    s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at,
+    s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.parent, s.limited, s.run_after, s.finished_at,
     j.has_output and s.state = 'succeeded' as keeps, j.output, j.output_error, j.error_code, j.error_message, j.retryable, j.error_detail
 ), kept as (
   insert into weir.outputs (run_id, step, attempt, output, output_error, error_code, error_message, error_retryable, error_detail)
@@ -80,7 +88,7 @@ with asked as materialized (
 ), stopped as (
   delete from weir.stops t using done d where @stops::boolean and t.run_id = d.run_id and t.step = d.step and t.attempt = d.attempt
 )
-select run_id, step, attempt, state, settled, allow_failure, dependants, run_after, finished_at, clock_timestamp()::timestamptz as now from done;
+select run_id, step, attempt, state, settled, allow_failure, dependants, parent, limited, run_after, finished_at, clock_timestamp()::timestamptz as now from done;
 
 -- name: LateReportAdd :exec
 -- Keeps evidence of a report that changed nothing, at most ten of a step. What is small as text can be large as jsonb.

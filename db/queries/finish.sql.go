@@ -73,11 +73,15 @@ with asked as materialized (
   from (select set_config('weir.actor', '@worker', true)) a
 ), held as materialized (
   select
-    a.run_id, a.step, a.attempt, a.report, a.outcome, a.cause, a.retryable, a.retry_after_ms, a.output, a.has_output, a.output_error, a.error_code, a.error_message, a.error_detail, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants,
-    (s.cancel_requested_at is not null or r.cancel_requested_at is not null) as cancelling
+    a.run_id, a.step, a.attempt, a.report, a.outcome, a.cause, a.retryable, a.retry_after_ms, a.output, a.has_output, a.output_error, a.error_code, a.error_message, a.error_detail, s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.parent, r.on_failure,
+    case
+      when r.cancel_requested_at is not null then coalesce(r.cancel_cause, 'cancel_requested')
+      when s.cancel_requested_at is not null then coalesce(s.cancel_cause, 'cancel_requested')
+      when r.failing_at is not null and s.run_if = 'all_succeeded' then 'failure_policy'
+    end as cancel_cause
   from (select run_id, step, attempt, report, outcome, cause, retryable, retry_after_ms, output, has_output, output_error, error_code, error_message, error_detail from asked order by run_id, step) a
   cross join lateral (
-    select s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.cancel_requested_at
+    select s.failures, s.max_attempts, s.retry, s.allow_failure, s.dependants, s.parent, s.run_if, s.cancel_requested_at, s.cancel_cause
     from weir.steps s
     where s.run_id = a.run_id and s.step = a.step and s.state::text = 'running' and s.attempt = a.attempt and s.worker_id = $15::uuid
     for no key update skip locked
@@ -86,22 +90,25 @@ with asked as materialized (
   join weir.runs r on r.id = a.run_id
 ), judged as materialized (
   select
-    h.run_id, h.step, h.attempt, h.report, h.outcome, h.cause, h.retryable, h.retry_after_ms, h.output, h.has_output, h.output_error, h.error_code, h.error_message, h.error_detail, h.failures, h.max_attempts, h.retry, h.allow_failure, h.dependants, h.cancelling, sum(h.dependants) over (order by h.run_id, h.step) <= 1000 as fits,
+    h.run_id, h.step, h.attempt, h.report, h.outcome, h.cause, h.retryable, h.retry_after_ms, h.output, h.has_output, h.output_error, h.error_code, h.error_message, h.error_detail, h.failures, h.max_attempts, h.retry, h.allow_failure, h.dependants, h.parent, h.on_failure, h.cancel_cause, sum(h.dependants) over (order by h.run_id, h.step) <= 1000 as fits,
     case
       when h.outcome = 'succeeded' then 'succeeded'
-      when h.cancelling or h.outcome = 'cancelled' then 'cancelled'
+      when h.cancel_cause = 'run_timeout' then 'timed_out'
+      when h.cancel_cause is not null or h.outcome = 'cancelled' then 'cancelled'
       when h.outcome = 'handed_back' then 'retrying'
       when h.retryable and h.failures + 1 < h.max_attempts and weir.retry_wants(h.retry, h.outcome::weir.step_state, h.cause = 'abandoned') then 'retrying'
+      when h.on_failure = 'pause' and not h.allow_failure then 'waiting'
       else h.outcome
     end::weir.step_state as to_state,
-    h.outcome not in ('succeeded', 'cancelled', 'handed_back') and not h.cancelling as counts
+    h.outcome not in ('succeeded', 'cancelled', 'handed_back') and h.cancel_cause is null as counts
   from held h
 ), done as (
   update weir.steps s set
     state = j.to_state,
     cause = case
       when j.to_state = 'succeeded' then j.cause::text
-      when j.to_state = 'cancelled' then case when j.cause in ('run_timeout', 'superseded', 'failure_policy', 'abandoned') then j.cause::text else 'cancel_requested' end
+      when j.to_state = 'cancelled' then case when j.cause = 'abandoned' then 'abandoned' else coalesce(j.cancel_cause::text, 'cancel_requested') end
+      when j.to_state = 'timed_out' and j.cancel_cause = 'run_timeout' then 'run_timeout'
       when j.to_state = 'retrying' then case when j.counts then 'attempts_left' else 'handed_back' end
       when j.outcome = 'failed' and not j.retryable then 'permanent'
       when j.max_attempts > 1 and j.failures + 1 >= j.max_attempts then 'attempts_spent'
@@ -116,12 +123,13 @@ with asked as materialized (
       when j.to_state = 'retrying' and j.counts then clock_timestamp() + weir.retry_wait(j.retry, j.failures + 1, j.retry_after_ms * interval '1 millisecond')
       when j.to_state = 'retrying' then clock_timestamp()
     end,
-    finished_at = case when j.to_state <> 'retrying' then clock_timestamp() end,
-    settled = j.to_state <> 'retrying' and (j.dependants = 0 or j.fits and weir.shard_of(s.run_id) = any($16::int[])) and $17::boolean
+    waiting_for = case when j.to_state = 'waiting' then 'decision' end,
+    finished_at = case when j.to_state not in ('retrying', 'waiting') then clock_timestamp() end,
+    settled = j.to_state not in ('retrying', 'waiting') and (j.dependants = 0 and j.parent is null or j.fits and weir.shard_of(s.run_id) = any($16::int[])) and $17::boolean
   from judged j
   where s.run_id = j.run_id and s.step = j.step and s.attempt = j.attempt
   returning
-    s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.run_after, s.finished_at,
+    s.run_id, s.step, s.attempt, s.state, s.settled, s.allow_failure, s.dependants, s.parent, s.limited, s.run_after, s.finished_at,
     j.has_output and s.state = 'succeeded' as keeps, j.output, j.output_error, j.error_code, j.error_message, j.retryable, j.error_detail
 ), kept as (
   insert into weir.outputs (run_id, step, attempt, output, output_error, error_code, error_message, error_retryable, error_detail)
@@ -134,7 +142,7 @@ with asked as materialized (
 ), stopped as (
   delete from weir.stops t using done d where $18::boolean and t.run_id = d.run_id and t.step = d.step and t.attempt = d.attempt
 )
-select run_id, step, attempt, state, settled, allow_failure, dependants, run_after, finished_at, clock_timestamp()::timestamptz as now from done
+select run_id, step, attempt, state, settled, allow_failure, dependants, parent, limited, run_after, finished_at, clock_timestamp()::timestamptz as now from done
 `
 
 type StepFinishParams struct {
@@ -166,6 +174,8 @@ type StepFinishRow struct {
 	Settled      bool
 	AllowFailure bool
 	Dependants   int32
+	Parent       *int32
+	Limited      bool
 	RunAfter     *time.Time
 	FinishedAt   *time.Time
 	Now          time.Time
@@ -211,6 +221,8 @@ func (q *Queries) StepFinish(ctx context.Context, arg StepFinishParams) ([]StepF
 			&i.Settled,
 			&i.AllowFailure,
 			&i.Dependants,
+			&i.Parent,
+			&i.Limited,
 			&i.RunAfter,
 			&i.FinishedAt,
 			&i.Now,

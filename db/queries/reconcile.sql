@@ -30,6 +30,7 @@ from weir.steps s
 join weir.runs r on r.id = s.run_id
 where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
   and r.state::text = 'running' and r.cancel_requested_at is null and weir.shard_of(s.run_id) <> all(@held::smallint[])
+  and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
   and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
 order by s.run_after
 limit @most;
@@ -42,6 +43,7 @@ select coalesce((
   join weir.runs r on r.id = s.run_id
   where s.state = 'retrying' and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
     and r.state::text = 'running' and r.cancel_requested_at is null
+    and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
     and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
   order by s.run_after
   limit 1
@@ -55,16 +57,20 @@ order by r.id
 limit @most;
 
 -- name: RunsResumed :many
--- Of these runs, the steps that may be dispatched and are not.
+-- Of these runs, the steps that may be dispatched or begun and are not. What stands in a line is not looked at again.
 select s.run_id, s.step
 from weir.runs r
 join weir.steps s on s.run_id = r.id
-where r.id = any(@ids::uuid[]) and r.state::text = 'running' and r.cancel_requested_at is null and s.river_job_id is null
-  and (s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp())
+where r.id = any(@ids::uuid[]) and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.river_job_id is null
+  and (
+    s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp()
+    or s.state = 'pending' and s.needs_open = 0 and (s.needs_total = 0 or s.expects is not null)
+  )
+  and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
 limit @most;
 
 -- name: StepDispatch :many
--- Gives steps that may start and have no token a River job and its token.
+-- Gives steps that may start and have no token a River job and its token. Limited ones only when they hold their slots.
 with asked as materialized (
   select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step
 ), held as materialized (
@@ -73,6 +79,7 @@ with asked as materialized (
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
   where s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
     and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp())
+    and (not s.limited or exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is null))
   order by s.run_id, s.step
   for no key update of s
 ), moved as (
@@ -90,6 +97,34 @@ with asked as materialized (
   select count(pg_notify('weir.river_insert', '{"queue": ' || to_json(queue) || '}')) as queues from (select distinct queue from job) q
 )
 select m.run_id, m.step from moved m cross join told where told.queues >= 0;
+
+-- name: StepsSpecial :many
+-- Of these steps, those that wait for something from outside or need slots: most passes have none.
+select s.run_id, s.step, s.limited, coalesce(s.expects, '')::text as expects, s.state::text as state
+from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+cross join lateral (
+  select s.run_id, s.step, s.limited, s.expects, s.state from weir.steps s where s.run_id = a.run_id and s.step = a.step and (s.limited or s.expects is not null) offset 0
+) s;
+
+-- name: GateAsk :execrows
+-- Shows the gate those of these steps that may start but for a slot, those that hold one and may not start, and runs that
+-- are held back.
+insert into weir.dirty (shard, run_id, step)
+select 16, s.run_id, s.step
+from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+join weir.steps s on s.run_id = a.run_id and s.step = a.step
+join weir.runs r on r.id = s.run_id
+left join weir.slots l on l.run_id = s.run_id and l.step = s.step
+where s.limited and s.river_job_id is null and (
+    l.run_id is null and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.cancel_requested_at is null
+      and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp() or s.state::text = 'pending' and s.needs_open = 0 and s.expects is not null)
+    or l.waiting_on is null and l.run_id is not null and (r.state::text <> 'running' or s.state::text = 'retrying' and s.run_after > clock_timestamp())
+  )
+union all
+select 16, r.id, null
+from weir.runs r
+where r.id = any(@wholes::uuid[]) and not r.admitted and r.state::text = 'running'
+  and not exists (select from weir.slots l where l.run_id = r.id and l.step = 0 and l.waiting_on is not null);
 
 -- name: QuarantineAdd :exec
 insert into weir.quarantine (run_id, error, sqlstate) values (@run_id, @error, @sqlstate)

@@ -105,6 +105,41 @@ func (q *Queries) DirtyTell(ctx context.Context) error {
 	return err
 }
 
+const gateAsk = `-- name: GateAsk :execrows
+insert into weir.dirty (shard, run_id, step)
+select 16, s.run_id, s.step
+from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
+join weir.steps s on s.run_id = a.run_id and s.step = a.step
+join weir.runs r on r.id = s.run_id
+left join weir.slots l on l.run_id = s.run_id and l.step = s.step
+where s.limited and s.river_job_id is null and (
+    l.run_id is null and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.cancel_requested_at is null
+      and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp() or s.state::text = 'pending' and s.needs_open = 0 and s.expects is not null)
+    or l.waiting_on is null and l.run_id is not null and (r.state::text <> 'running' or s.state::text = 'retrying' and s.run_after > clock_timestamp())
+  )
+union all
+select 16, r.id, null
+from weir.runs r
+where r.id = any($3::uuid[]) and not r.admitted and r.state::text = 'running'
+  and not exists (select from weir.slots l where l.run_id = r.id and l.step = 0 and l.waiting_on is not null)
+`
+
+type GateAskParams struct {
+	Runs   []uuid.UUID
+	Steps  []int32
+	Wholes []uuid.UUID
+}
+
+// Shows the gate those of these steps that may start but for a slot, those that hold one and may not start, and runs that
+// are held back.
+func (q *Queries) GateAsk(ctx context.Context, arg GateAskParams) (int64, error) {
+	result, err := q.db.Exec(ctx, gateAsk, arg.Runs, arg.Steps, arg.Wholes)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const quarantineAdd = `-- name: QuarantineAdd :exec
 insert into weir.quarantine (run_id, error, sqlstate) values ($1, $2, $3)
 on conflict (run_id) do update set
@@ -164,6 +199,7 @@ from weir.steps s
 join weir.runs r on r.id = s.run_id
 where s.state = 'retrying' and s.run_after <= clock_timestamp() and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
   and r.state::text = 'running' and r.cancel_requested_at is null and weir.shard_of(s.run_id) <> all($1::smallint[])
+  and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
   and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
 order by s.run_after
 limit $2
@@ -207,6 +243,7 @@ select coalesce((
   join weir.runs r on r.id = s.run_id
   where s.state = 'retrying' and s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
     and r.state::text = 'running' and r.cancel_requested_at is null
+    and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
     and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
   order by s.run_after
   limit 1
@@ -253,8 +290,12 @@ const runsResumed = `-- name: RunsResumed :many
 select s.run_id, s.step
 from weir.runs r
 join weir.steps s on s.run_id = r.id
-where r.id = any($1::uuid[]) and r.state::text = 'running' and r.cancel_requested_at is null and s.river_job_id is null
-  and (s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp())
+where r.id = any($1::uuid[]) and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.river_job_id is null
+  and (
+    s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp()
+    or s.state = 'pending' and s.needs_open = 0 and (s.needs_total = 0 or s.expects is not null)
+  )
+  and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
 limit $2
 `
 
@@ -268,7 +309,7 @@ type RunsResumedRow struct {
 	Step  int32
 }
 
-// Of these runs, the steps that may be dispatched and are not.
+// Of these runs, the steps that may be dispatched or begun and are not. What stands in a line is not looked at again.
 func (q *Queries) RunsResumed(ctx context.Context, arg RunsResumedParams) ([]RunsResumedRow, error) {
 	rows, err := q.db.Query(ctx, runsResumed, arg.Ids, arg.Most)
 	if err != nil {
@@ -298,6 +339,7 @@ with asked as materialized (
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
   where s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
     and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp())
+    and (not s.limited or exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is null))
   order by s.run_id, s.step
   for no key update of s
 ), moved as (
@@ -327,7 +369,7 @@ type StepDispatchRow struct {
 	Step  int32
 }
 
-// Gives steps that may start and have no token a River job and its token.
+// Gives steps that may start and have no token a River job and its token. Limited ones only when they hold their slots.
 func (q *Queries) StepDispatch(ctx context.Context, arg StepDispatchParams) ([]StepDispatchRow, error) {
 	rows, err := q.db.Query(ctx, stepDispatch, arg.Runs, arg.Steps)
 	if err != nil {
@@ -338,6 +380,54 @@ func (q *Queries) StepDispatch(ctx context.Context, arg StepDispatchParams) ([]S
 	for rows.Next() {
 		var i StepDispatchRow
 		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const stepsSpecial = `-- name: StepsSpecial :many
+select s.run_id, s.step, s.limited, coalesce(s.expects, '')::text as expects, s.state::text as state
+from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
+cross join lateral (
+  select s.run_id, s.step, s.limited, s.expects, s.state from weir.steps s where s.run_id = a.run_id and s.step = a.step and (s.limited or s.expects is not null) offset 0
+) s
+`
+
+type StepsSpecialParams struct {
+	Runs  []uuid.UUID
+	Steps []int32
+}
+
+type StepsSpecialRow struct {
+	RunID   uuid.UUID
+	Step    int32
+	Limited bool
+	Expects string
+	State   string
+}
+
+// Of these steps, those that wait for something from outside or need slots: most passes have none.
+func (q *Queries) StepsSpecial(ctx context.Context, arg StepsSpecialParams) ([]StepsSpecialRow, error) {
+	rows, err := q.db.Query(ctx, stepsSpecial, arg.Runs, arg.Steps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StepsSpecialRow
+	for rows.Next() {
+		var i StepsSpecialRow
+		if err := rows.Scan(
+			&i.RunID,
+			&i.Step,
+			&i.Limited,
+			&i.Expects,
+			&i.State,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -7,10 +7,10 @@ with asked as materialized (
 ), alive as materialized (
   select id from weir.workers where id = @worker::uuid and gone_at is null and lease_until > clock_timestamp() for key share
 ), held as materialized (
-  select s.run_id, s.step
+  select s.run_id, s.step, s.parent, s.item
   from (select * from asked order by run_id, step) a
   cross join lateral (
-    select s.run_id, s.step
+    select s.run_id, s.step, s.parent, s.item
     from weir.steps s
     where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and s.cancel_requested_at is null
       and s.queue not in (select q.name from weir.river_queue q where q.paused_at is not null)
@@ -24,34 +24,47 @@ update weir.steps s set
 from held h
 cross join alive w
 join weir.runs r on r.id = h.run_id
-left join weir.step_inputs i on i.run_id = h.run_id and i.step = h.step
+left join weir.step_inputs i on i.run_id = h.run_id and i.step = coalesce(h.parent, h.step)
 left join weir.run_inputs ri on ri.run_id = h.run_id
+left join lateral (
+  select t.value, u.needs_total
+  from weir.items t
+  join weir.steps u on u.run_id = t.run_id and u.step = t.parent
+  where h.parent is not null and t.run_id = h.run_id and t.parent = h.parent and t.item = h.item
+) c on true
 where s.run_id = h.run_id and s.step = h.step
-  and r.state::text = 'running' and r.cancel_requested_at is null
+  and r.state::text = 'running' and r.cancel_requested_at is null and (r.failing_at is null or s.run_if <> 'all_succeeded')
 returning
-  s.run_id, s.step, coalesce(s.river_job_id, 0)::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  s.run_id, s.step, coalesce(s.river_job_id, 0)::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, coalesce(c.needs_total, s.needs_total)::int as needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
-  coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input;
+  coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input, coalesce(s.item, -1)::int as item, c.value as item_value;
 
 -- name: StepClaimed :many
 -- The attempts that a worker has already got with these tokens: the answer to a Start whose first answer was lost.
 select
-  s.run_id, s.step, a.token::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, s.needs_total, s.failures, s.max_attempts, s.deadline_at,
+  s.run_id, s.step, a.token::bigint as token, s.attempt, s.key, s.kind, r.name as run_name, coalesce(c.needs_total, s.needs_total)::int as needs_total, s.failures, s.max_attempts, s.deadline_at,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, (extract(epoch from s.grace) * 1000)::bigint as grace_ms,
-  coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input,
+  coalesce((extract(epoch from s.stall_after) * 1000)::bigint, 0)::bigint as stall_ms, i."with", ri.input, coalesce(s.item, -1)::int as item, c.value as item_value,
   coalesce((extract(epoch from s.deadline_at - clock_timestamp()) * 1000)::bigint, 0)::bigint as remaining_ms
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@tokens::bigint[]) as token) a
 join weir.steps s on s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token
 join weir.runs r on r.id = s.run_id
-left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step
+left join weir.step_inputs i on i.run_id = s.run_id and i.step = coalesce(s.parent, s.step)
 left join weir.run_inputs ri on ri.run_id = s.run_id
+left join lateral (
+  select t.value, u.needs_total
+  from weir.items t
+  join weir.steps u on u.run_id = t.run_id and u.step = t.parent
+  where s.parent is not null and t.run_id = s.run_id and t.parent = s.parent and t.item = s.item
+) c on true
 where s.state::text = 'running' and s.worker_id = @worker::uuid;
 
 -- name: StepNeeds :many
--- What steps see of their direct needs. Needs are final, so this never changes.
-select n.run_id, n.step, s.key, s.state, o.output
+-- What steps see of their direct needs. Needs are final, so this never changes. Children of a fan-out see what it needs.
+select n.run_id, c.step, s.key, s.state, o.output
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
-join weir.needs n on n.run_id = a.run_id and n.step = a.step
+cross join lateral (select c.run_id, c.step, coalesce(c.parent, c.step) as asks from weir.steps c where c.run_id = a.run_id and c.step = a.step offset 0) c
+join weir.needs n on n.run_id = c.run_id and n.step = c.asks
 join weir.steps s on s.run_id = n.run_id and s.step = n.need
 left join weir.outputs o on s.has_output and o.run_id = coalesce(s.reused_from, s.run_id) and o.step = s.step and o.attempt = s.attempt;
 
@@ -60,7 +73,7 @@ left join weir.outputs o on s.has_output and o.run_id = coalesce(s.reused_from, 
 -- there, which takes as long as the run's history is; else it is who the row names.
 select
   s.run_id, s.step, s.state, s.attempt, s.report, s.river_job_id, s.worker_id, s.created_at,
-  (s.cancel_requested_at is not null or r.cancel_requested_at is not null)::boolean as cancelling, r.state as run_state,
+  (s.cancel_requested_at is not null or r.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded')::boolean as cancelling, r.state as run_state,
   exists (select from weir.river_queue q where q.name = s.queue and q.paused_at is not null) as queue_paused,
   coalesce(t.actor, case
     when @history::boolean then null
@@ -87,9 +100,12 @@ with cleared as (
   where s.run_id = a.run_id and s.step = a.step and s.river_job_id = a.token and s.state::text in ('available', 'retrying') and (
     r.state::text = 'paused' or not @only_paused::boolean or exists (select from weir.river_queue q where q.name = s.queue and q.paused_at is not null)
   )
-  returning s.run_id, s.step
+  returning s.run_id, s.step, s.limited
 )
-insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, step from cleared;
+insert into weir.dirty (shard, run_id, step)
+select weir.shard_of(run_id), run_id, step from cleared
+union all
+select 16, run_id, step from cleared where limited;
 
 -- name: WorkerIsAlive :one
 select exists (select from weir.workers where id = @worker::uuid and gone_at is null and lease_until > clock_timestamp());

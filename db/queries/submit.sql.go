@@ -62,36 +62,56 @@ with a_run as materialized (
     unnest($4::jsonb[]) as labels, unnest($5::jsonb[]) as input, unnest($6::text[]) as created_by,
     unnest($7::int[]) as steps_total, nullif(unnest($8::text[]), '') as idempotency_scope,
     nullif(unnest($9::text[]), '') as idempotency_key, nullif(unnest($10::bytea[]), '') as idempotency_digest,
-    nullif(unnest($11::int[]), 0) as plan_version
+    unnest($11::text[]) as on_failure, nullif(unnest($12::int[]), 0) as max_parallel,
+    nullif(unnest($13::bigint[]), 0) * interval '1 millisecond' as timeout, nullif(unnest($14::bigint[]), 0) * interval '1 millisecond' as delay,
+    nullif(unnest($15::text[]), '')::timestamptz as start_at, unnest($16::boolean[]) as admitted, unnest($17::boolean[]) as wants_output,
+    nullif(unnest($18::text[]), '') as key, nullif(unnest($19::int[]), 0) as plan_version,
+    nullif(unnest($20::uuid[]), '00000000-0000-0000-0000-000000000000') as parent_run, nullif(unnest($21::int[]), 0) as parent_step,
+    unnest($22::smallint[]) as depth
 ), a_new_run as (
-  insert into weir.runs (id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest, plan_version)
-  select id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest, plan_version from a_run
+  insert into weir.runs (
+    id, name, description, labels, created_by, steps_total, steps_open, idempotency_scope, idempotency_key, idempotency_digest,
+    on_failure, max_parallel, timeout, start_at, deadline_at, admitted, limited, wants_output, key, plan_version, parent_run, parent_step, depth
+  )
+  select
+    id, name, description, labels, created_by, steps_total, steps_total, idempotency_scope, idempotency_key, idempotency_digest,
+    on_failure, max_parallel, timeout, coalesce(start_at, clock_timestamp() + delay), case when admitted then clock_timestamp() + timeout end,
+    admitted, not admitted, wants_output, key, plan_version, parent_run, parent_step, depth
+  from a_run
   order by idempotency_scope, idempotency_key, id
   on conflict do nothing
-  returning id
+  returning id, admitted
 ), a_step as materialized (
   select
-    unnest($12::uuid[]) as run_id, unnest($13::int[]) as step, unnest($14::text[]) as key, unnest($15::text[]) as kind,
-    unnest($16::text[]) as queue, unnest($17::smallint[]) as priority, unnest($18::text[])::weir.run_if as run_if,
-    unnest($19::boolean[]) as allow_failure, unnest($20::int[]) as needs_total, unnest($21::int[]) as dependants,
-    unnest($22::int[]) as max_attempts, unnest($23::bigint[]) as timeout_ms, unnest($24::bigint[]) as grace_ms,
-    unnest($25::bigint[]) as stall_ms, unnest($26::jsonb[]) as retry, unnest($27::jsonb[]) as "with"
+    unnest($23::uuid[]) as run_id, unnest($24::int[]) as step, unnest($25::text[]) as key, unnest($26::text[]) as kind,
+    unnest($27::text[]) as queue, unnest($28::smallint[]) as priority, unnest($29::text[])::weir.run_if as run_if,
+    unnest($30::boolean[]) as allow_failure, unnest($31::int[]) as needs_total, unnest($32::int[]) as dependants,
+    unnest($33::int[]) as max_attempts, unnest($34::bigint[]) as timeout_ms, unnest($35::bigint[]) as grace_ms,
+    unnest($36::bigint[]) as stall_ms, unnest($37::jsonb[]) as retry, unnest($38::jsonb[]) as "with",
+    unnest($39::boolean[]) as limited, nullif(unnest($40::text[]), '') as expects
 ), a_new_step as (
   insert into weir.steps (
     run_id, step, key, kind, queue, priority, run_if, allow_failure, needs_total, needs_open, dependants, max_attempts,
-    timeout, grace, stall_after, retry, state, river_job_id
+    timeout, grace, stall_after, retry, limited, expects, state, river_job_id
   )
   select
     s.run_id, s.step, s.key, s.kind, s.queue, s.priority, s.run_if, s.allow_failure, s.needs_total, s.needs_total, s.dependants, s.max_attempts,
     nullif(s.timeout_ms, 0) * interval '1 millisecond', s.grace_ms * interval '1 millisecond', nullif(s.stall_ms, 0) * interval '1 millisecond',
-    nullif(s.retry, 'null'), case when s.needs_total = 0 and s.run_if <> 'any_failed' then 'available' else 'pending' end::weir.step_state,
-    case when s.needs_total = 0 and s.run_if <> 'any_failed' then nextval('weir.river_job_id_seq') end
+    nullif(s.retry, 'null'), s.limited, s.expects,
+    case when b.starts then 'available' else 'pending' end::weir.step_state, case when b.starts and not s.limited then nextval('weir.river_job_id_seq') end
   from a_step s
   join a_new_run r on r.id = s.run_id
+  cross join lateral (select r.admitted and s.needs_total = 0 and s.run_if <> 'any_failed' and s.expects is null as starts) b
   returning run_id, step, state, needs_open, kind, queue, priority, river_job_id
 ), a_hint as (
   insert into weir.dirty (shard, run_id, step)
-  select weir.shard_of(run_id), run_id, step from a_new_step where state = 'pending' and needs_open = 0
+  select case when s.state = 'pending' then weir.shard_of(s.run_id) else 16 end, s.run_id, s.step
+  from a_new_step s
+  join a_new_run r on r.id = s.run_id
+  where r.admitted and s.needs_open = 0 and s.river_job_id is null
+  union all
+  select 16, id, null from a_new_run where not admitted
+  returning id
 ), a_new_job as (
   insert into weir.river_job (id, args, kind, queue, priority, max_attempts)
   select river_job_id, jsonb_build_object('run', run_id, 'step', step), kind, queue, priority, 1 from a_new_step where river_job_id is not null
@@ -99,8 +119,21 @@ with a_run as materialized (
 ), a_need as (
   insert into weir.needs (run_id, need, step)
   select n.run_id, n.need, n.step
-  from (select unnest($28::uuid[]) as run_id, unnest($29::int[]) as need, unnest($30::int[]) as step) n
+  from (select unnest($41::uuid[]) as run_id, unnest($42::int[]) as need, unnest($43::int[]) as step) n
   join a_new_run r on r.id = n.run_id
+), a_policy as (
+  insert into weir.policies (run_id, step, concurrency_key, concurrency_limit, concurrency_strategy, rate_key, rate_limit, rate_per, max_parallel, for_each, output)
+  select
+    p.run_id, p.step, nullif(p.concurrency_key, ''), nullif(p.concurrency_limit, 0), nullif(p.concurrency_strategy, ''), nullif(p.rate_key, ''), nullif(p.rate_limit, 0),
+    nullif(p.rate_per_ms, 0) * interval '1 millisecond', nullif(p.max_parallel, 0), nullif(p.for_each, ''), nullif(p.output, 'null')
+  from (
+    select
+      unnest($44::uuid[]) as run_id, unnest($45::int[]) as step, unnest($46::text[]) as concurrency_key,
+      unnest($47::int[]) as concurrency_limit, unnest($48::text[]) as concurrency_strategy,
+      unnest($49::text[]) as rate_key, unnest($50::int[]) as rate_limit, unnest($51::bigint[]) as rate_per_ms,
+      unnest($52::int[]) as max_parallel, unnest($53::text[]) as for_each, unnest($54::jsonb[]) as output
+  ) p
+  join a_new_run r on r.id = p.run_id
 ), an_input as (
   insert into weir.run_inputs (run_id, input)
   select i.id, i.input from a_run i join a_new_run r on r.id = i.id where i.input <> '{}'
@@ -108,48 +141,75 @@ with a_run as materialized (
   insert into weir.step_inputs (run_id, step, "with")
   select w.run_id, w.step, w."with" from a_step w join a_new_run r on r.id = w.run_id where w."with" <> '{}'
 ), told as (
-  select count(pg_notify('weir.river_insert', '{"queue": ' || to_json(queue) || '}')) as queues from (select distinct queue from a_new_job) q
+  select
+    (select count(pg_notify('weir.river_insert', '{"queue": ' || to_json(queue) || '}')) from (select distinct queue from a_new_job) q)
+    + (select count(pg_notify('weir_dirty', '')) from (select 1 from a_hint limit 1) h) as queues
 )
 select a_new_run.id from a_new_run cross join told where told.queues >= 0
 `
 
 type RunSubmitParams struct {
-	RunIds             []uuid.UUID
-	Names              []string
-	Descriptions       []string
-	Labels             []json.RawMessage
-	Inputs             []json.RawMessage
-	CreatedBy          []string
-	StepsTotals        []int32
-	IdempotencyScopes  []string
-	IdempotencyKeys    []string
-	IdempotencyDigests [][]byte
-	PlanVersions       []int32
-	StepRuns           []uuid.UUID
-	Steps              []int32
-	Keys               []string
-	Kinds              []string
-	Queues             []string
-	Priorities         []int16
-	RunIfs             []string
-	AllowFailures      []bool
-	NeedsTotals        []int32
-	Dependants         []int32
-	MaxAttempts        []int32
-	TimeoutsMs         []int64
-	GracesMs           []int64
-	StallsMs           []int64
-	Retries            []json.RawMessage
-	Withs              []json.RawMessage
-	NeedRuns           []uuid.UUID
-	Needs              []int32
-	NeedSteps          []int32
+	RunIds                []uuid.UUID
+	Names                 []string
+	Descriptions          []string
+	Labels                []json.RawMessage
+	Inputs                []json.RawMessage
+	CreatedBy             []string
+	StepsTotals           []int32
+	IdempotencyScopes     []string
+	IdempotencyKeys       []string
+	IdempotencyDigests    [][]byte
+	OnFailures            []string
+	MaxParallels          []int32
+	RunTimeoutsMs         []int64
+	DelaysMs              []int64
+	StartAts              []string
+	Admitted              []bool
+	WantsOutputs          []bool
+	RunKeys               []string
+	PlanVersions          []int32
+	ParentRuns            []uuid.UUID
+	ParentSteps           []int32
+	Depths                []int16
+	StepRuns              []uuid.UUID
+	Steps                 []int32
+	Keys                  []string
+	Kinds                 []string
+	Queues                []string
+	Priorities            []int16
+	RunIfs                []string
+	AllowFailures         []bool
+	NeedsTotals           []int32
+	Dependants            []int32
+	MaxAttempts           []int32
+	TimeoutsMs            []int64
+	GracesMs              []int64
+	StallsMs              []int64
+	Retries               []json.RawMessage
+	Withs                 []json.RawMessage
+	StepLimited           []bool
+	Expects               []string
+	NeedRuns              []uuid.UUID
+	Needs                 []int32
+	NeedSteps             []int32
+	PolicyRuns            []uuid.UUID
+	PolicySteps           []int32
+	ConcurrencyKeys       []string
+	ConcurrencyLimits     []int32
+	ConcurrencyStrategies []string
+	RateKeys              []string
+	RateLimits            []int32
+	RatePersMs            []int64
+	FanParallels          []int32
+	ForEachs              []string
+	RunOutputs            []json.RawMessage
 }
 
 // One statement, whatever is submitted: runs that are new, and only of those the steps, the River jobs of the steps
-// that can start at once, the edges and the payloads. A step that is decided at birth all the same (any_failed without
-// needs) is left to reconcile. Runs are stored in the order of their keys: whoever stores the same ones waits, and is not
-// waited for. Answers the runs that are new.
+// that can start at once, the edges, the policies and the payloads. What is held back as a whole is born not admitted, and
+// a limited step without a token: both are shown to the gate (shard 16). A step that no worker claims, or that is decided
+// at birth (any_failed without needs), is left to reconcile. Runs are stored in the order of their keys: whoever stores the
+// same ones waits, and is not waited for. Answers the runs that are new.
 func (q *Queries) RunSubmit(ctx context.Context, arg RunSubmitParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runSubmit,
 		arg.RunIds,
@@ -162,7 +222,18 @@ func (q *Queries) RunSubmit(ctx context.Context, arg RunSubmitParams) ([]uuid.UU
 		arg.IdempotencyScopes,
 		arg.IdempotencyKeys,
 		arg.IdempotencyDigests,
+		arg.OnFailures,
+		arg.MaxParallels,
+		arg.RunTimeoutsMs,
+		arg.DelaysMs,
+		arg.StartAts,
+		arg.Admitted,
+		arg.WantsOutputs,
+		arg.RunKeys,
 		arg.PlanVersions,
+		arg.ParentRuns,
+		arg.ParentSteps,
+		arg.Depths,
 		arg.StepRuns,
 		arg.Steps,
 		arg.Keys,
@@ -179,9 +250,22 @@ func (q *Queries) RunSubmit(ctx context.Context, arg RunSubmitParams) ([]uuid.UU
 		arg.StallsMs,
 		arg.Retries,
 		arg.Withs,
+		arg.StepLimited,
+		arg.Expects,
 		arg.NeedRuns,
 		arg.Needs,
 		arg.NeedSteps,
+		arg.PolicyRuns,
+		arg.PolicySteps,
+		arg.ConcurrencyKeys,
+		arg.ConcurrencyLimits,
+		arg.ConcurrencyStrategies,
+		arg.RateKeys,
+		arg.RateLimits,
+		arg.RatePersMs,
+		arg.FanParallels,
+		arg.ForEachs,
+		arg.RunOutputs,
 	)
 	if err != nil {
 		return nil, err
