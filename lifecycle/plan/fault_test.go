@@ -233,6 +233,25 @@ steps:
 	require.ErrorAs(t, err, &faults)
 	require.Len(t, faults, 16)
 	require.NotContains(t, fmt.Sprintf("%+v", faults), secret)
+	_, err = plan.Parse([]byte(fmt.Sprintf(`
+name: p
+start_at: "%[1]s"
+delay: "%[1]s"
+timeout: "%[1]s"
+max_parallel: "%[1]s"
+concurrency: {key: "%[1]s!", limit: "%[1]s", strategy: "%[1]s"}
+rate: {key: "${{ %[1]s }}", limit: "%[1]s", per: "%[1]s"}
+output: "${{ steps.%[1]s.output }}"
+steps:
+  - {key: a, kind: wait, queue: "%[1]s", with: {for: "%[1]s"}}
+  - {key: b, kind: wait, with: {for: time, until: "%[1]s", duration: "%[1]s"}}
+  - {key: c, kind: plan, with: {plan: "%[1]s", input: "%[1]s"}}
+  - {key: d, kind: noop, for_each: "%[1]s"}
+  - {key: e, kind: plan, with: {plan: {name: "%[1]s", steps: [{key: x, kind: noop, needs: [%[1]s]}]}}}
+`, secret)))
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults, 22)
+	require.NotContains(t, fmt.Sprintf("%+v", faults), secret)
 	for _, text := range []string{"a: *" + secret, "a: [" + secret, "%" + secret, `{"a": ` + secret, "a: !x!" + secret + " 1", "\x01" + secret} {
 		_, err := plan.Parse([]byte(text))
 		var syntax *plan.SyntaxError
