@@ -113,6 +113,8 @@ func (s *server) routes() *huma.OpenAPI {
 	s.cancel(routes)
 	s.queues(routes)
 	s.bulks(routes)
+	s.plans(routes)
+	s.schedules(routes)
 	return routes.OpenAPI()
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -47,6 +48,8 @@ func describe(doc *huma.OpenAPI) {
 	doc.Tags = []*huma.Tag{
 		{Name: "runs", Description: "Executions of plans."},
 		{Name: "steps", Description: "The nodes of a run: the units of work."},
+		{Name: "plans", Description: "Plans with a name and versions."},
+		{Name: "schedules", Description: "Named plans that are run by themselves, again and again."},
 		{Name: "operate", Description: "For those who run replicas."},
 	}
 }
@@ -73,6 +76,7 @@ func newDocument(doc *huma.OpenAPI) *document {
 	must(json.Unmarshal(text, &tree))
 	schemas := tree["components"].(map[string]any)["schemas"].(map[string]any)
 	schemas["Plan"] = planSchema(schemas)
+	maps.Copy(schemas, bodySchemas())
 	finishTree(tree)
 	stateParameter(tree)
 	d := &document{json31: indented(tree)}

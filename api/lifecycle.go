@@ -33,4 +33,20 @@ type Lifecycle interface {
 	QueueList(ctx context.Context) ([]lifecycle.QueueView, error)
 	QueuePause(ctx context.Context, name string) (*lifecycle.QueueView, error)
 	QueueResume(ctx context.Context, name string) (*lifecycle.QueueView, error)
+
+	PlanPut(ctx context.Context, request lifecycle.PlanPutRequest) (put *lifecycle.NamedPlan, made bool, err error)
+	PlanGet(ctx context.Context, name string, version int) (*lifecycle.NamedPlan, error)
+	PlanList(ctx context.Context, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.NamedPlan], error)
+	PlanVersions(ctx context.Context, name string, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.NamedPlan], error)
+	PlanDiff(ctx context.Context, name string, from, to int) (*lifecycle.PlanDifference, error)
+	PlanNamed(ctx context.Context, named plan.Named, limits plan.Limits) (*lifecycle.Runnable, error)
+
+	SchedulePut(ctx context.Context, request lifecycle.SchedulePutRequest) (put *lifecycle.ScheduleView, made bool, err error)
+	ScheduleGet(ctx context.Context, name string) (*lifecycle.ScheduleView, error)
+	ScheduleList(ctx context.Context, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.ScheduleView], error)
+	ScheduleDelete(ctx context.Context, name string) (*lifecycle.ScheduleView, error)
+	SchedulePause(ctx context.Context, name, actor string) (*lifecycle.ScheduleView, error)
+	ScheduleResume(ctx context.Context, name, actor string) (*lifecycle.ScheduleView, error)
+	ScheduleTrigger(ctx context.Context, name string, request lifecycle.Submission) (lifecycle.Submitted, error)
+	ScheduleSlots(ctx context.Context, name string, n int) ([]lifecycle.Slot, error)
 }

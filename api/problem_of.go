@@ -63,9 +63,7 @@ func problemOfError(known *lifecycle.Error) *Problem {
 	problem := newProblem(known.Code, known.Message)
 	if known.Code == lifecycle.CodeInvalidRequest {
 		problem.Status = http.StatusUnprocessableEntity
-		for _, fault := range known.Faults {
-			problem.Errors = append(problem.Errors, ProblemError{Location: "body." + fault.Path, Code: fault.Code, Message: fault.Message})
-		}
+		problem.Errors = append(problem.Errors, faultErrors(known.Faults)...)
 	}
 	if known.Code == lifecycle.CodeIllegalTransition {
 		problem.Allowed = append([]string{}, known.Allowed...)
@@ -78,14 +76,21 @@ func problemOfError(known *lifecycle.Error) *Problem {
 
 func problemOfFaults(faults plan.Faults) *Problem {
 	problem := newProblem(lifecycle.CodePlanInvalid, "the plan has faults: errors lists every one of them")
-	for _, fault := range faults {
+	problem.Errors = append(problem.Errors, faultErrors(faults)...)
+	return problem
+}
+
+// faultErrors says where in the body faults are.
+func faultErrors(faults plan.Faults) []ProblemError {
+	errors := make([]ProblemError, len(faults))
+	for i, fault := range faults {
 		location := "body"
 		if fault.Path != "" && fault.Path[0] != '[' {
 			location += "."
 		}
-		problem.Errors = append(problem.Errors, ProblemError{Location: location + fault.Path, Code: fault.Code, Message: fault.Message, Detail: fault.Detail})
+		errors[i] = ProblemError{Location: location + fault.Path, Code: fault.Code, Message: fault.Message, Detail: fault.Detail}
 	}
-	return problem
+	return errors
 }
 
 // transform replaces Huma's own error model, which echoes values, and stamps every problem with the id of its request.

@@ -28,21 +28,19 @@ func (s *server) submit(routes huma.API) {
 	call := register(s, routes, operation{
 		id: "run-submit", method: http.MethodPost, path: "/v1/runs", tag: "runs", status: http.StatusCreated,
 		summary: "Submit a run",
-		description: "The body is the plan itself. The run exists when the answer says so, and starts at once. " +
+		description: "The body is the plan itself, or names one that was put: `{\"plan\": \"name\", \"input\": {}, \"labels\": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. " +
 			"With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.",
 		problems: []string{
-			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeIdempotencyConflict,
+			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound, lifecycle.CodeIdempotencyConflict,
 			lifecycle.CodeTooLarge, codeUnsupportedMediaType, lifecycle.CodePlanInvalid,
 		},
 	}, s.runSubmit)
-	call.Parameters = append(call.Parameters, &huma.Param{
-		Name: idempotencyKeyHeader, In: "header", Example: "nightly-2026-05-04",
-		Description: "Makes the call repeatable: the same key with the same plan answers with the run that it made before, for as long as that run is kept.",
-		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^[\x21-\x7e]{1,255}$`},
-	})
+	call.Parameters = append(call.Parameters, idempotencyParam())
 	call.RequestBody = &huma.RequestBody{
-		Description: "The plan.", Required: true,
-		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + "Plan"}, Example: examplePlan()}},
+		Description: "The plan, or the name of one with what is special about this run.", Required: true,
+		Content: map[string]*huma.MediaType{"application/json": {
+			Schema: &huma.Schema{OneOf: []*huma.Schema{{Ref: schemaPrefix + "Plan"}, {Ref: schemaPrefix + namedBody}}}, Example: examplePlan(),
+		}},
 	}
 	replay := *call.Responses["201"]
 	replay.Description = "The run that the Idempotency-Key made before"
@@ -54,22 +52,35 @@ func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput,
 	if err := errors.Join(in.Key.err, in.Plan.err); err != nil {
 		return nil, err
 	}
-	parsed, err := s.Limits.ParseJSON(in.Plan.json)
+	parsed, version, err := s.submitted(ctx, in.Plan)
 	if err != nil {
 		return nil, err
 	}
-	submission := lifecycle.Submission{Plan: parsed, Actor: actorLocal}
+	submission := lifecycle.Submission{Plan: parsed, PlanVersion: version, Actor: actorLocal}
 	if in.Key.key != "" {
-		digest, err := plan.Digest(in.Plan.json)
-		if err != nil {
+		if err := keyed(&submission, in.Key.key, in.Plan.json); err != nil {
 			return nil, err
 		}
-		submission.Scope, submission.IdempotencyKey, submission.Digest = actorLocal, in.Key.key, digest
 	}
 	submitted, err := s.Lifecycle.Submit(ctx, submission)
 	if err != nil {
 		return nil, err
 	}
+	return s.submitAnswer(ctx, submitted)
+}
+
+// keyed gives a submission an Idempotency-Key, and what was asked for under it.
+func keyed(submission *lifecycle.Submission, key string, asked []byte) error {
+	digest, err := plan.Digest(asked)
+	if err != nil {
+		return err
+	}
+	submission.Scope, submission.IdempotencyKey, submission.Digest = actorLocal, key, digest
+	return nil
+}
+
+// submitAnswer is the run of a submission.
+func (s *server) submitAnswer(ctx context.Context, submitted lifecycle.Submitted) (*submitOutput, error) {
 	view, err := s.Lifecycle.RunGet(ctx, submitted.ID)
 	if err != nil {
 		return nil, err
@@ -79,4 +90,13 @@ func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput,
 		out.Status, out.Replay = http.StatusOK, "true"
 	}
 	return out, nil
+}
+
+// idempotencyParam describes the header of calls that make runs.
+func idempotencyParam() *huma.Param {
+	return &huma.Param{
+		Name: idempotencyKeyHeader, In: "header", Example: "nightly-2026-05-04",
+		Description: "Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.",
+		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^[\x21-\x7e]{1,255}$`},
+	}
 }

@@ -232,6 +232,14 @@ func ParseRef(ref string) (name string, version int, ok bool) {
 	return m[1], version, true
 }
 
+// FormatRef is the name of a named plan as [ParseRef] reads it.
+func FormatRef(name string, version int) string {
+	if version == 0 {
+		return name
+	}
+	return name + "@" + strconv.Itoa(version)
+}
+
 // literal lists the members of the step's `with` in which the step evaluates no expression. Those of an inline plan are that
 // plan's own.
 func (s *stepDraft) literal() []string {

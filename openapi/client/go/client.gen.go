@@ -435,6 +435,117 @@ func (e RunState) Valid() bool {
 	}
 }
 
+// Defines values for ScheduleLastSkipReason.
+const (
+	ScheduleLastSkipReasonLessThanNil ScheduleLastSkipReason = "<nil>"
+	ScheduleLastSkipReasonMissed      ScheduleLastSkipReason = "missed"
+	ScheduleLastSkipReasonOverlap     ScheduleLastSkipReason = "overlap"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleLastSkipReason enum.
+func (e ScheduleLastSkipReason) Valid() bool {
+	switch e {
+	case ScheduleLastSkipReasonLessThanNil:
+		return true
+	case ScheduleLastSkipReasonMissed:
+		return true
+	case ScheduleLastSkipReasonOverlap:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScheduleMissed.
+const (
+	ScheduleMissedAll  ScheduleMissed = "all"
+	ScheduleMissedOnce ScheduleMissed = "once"
+	ScheduleMissedSkip ScheduleMissed = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleMissed enum.
+func (e ScheduleMissed) Valid() bool {
+	switch e {
+	case ScheduleMissedAll:
+		return true
+	case ScheduleMissedOnce:
+		return true
+	case ScheduleMissedSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScheduleOverlap.
+const (
+	ScheduleOverlapAllow   ScheduleOverlap = "allow"
+	ScheduleOverlapQueue   ScheduleOverlap = "queue"
+	ScheduleOverlapReplace ScheduleOverlap = "replace"
+	ScheduleOverlapSkip    ScheduleOverlap = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleOverlap enum.
+func (e ScheduleOverlap) Valid() bool {
+	switch e {
+	case ScheduleOverlapAllow:
+		return true
+	case ScheduleOverlapQueue:
+		return true
+	case ScheduleOverlapReplace:
+		return true
+	case ScheduleOverlapSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScheduleBodyMissed.
+const (
+	ScheduleBodyMissedAll  ScheduleBodyMissed = "all"
+	ScheduleBodyMissedOnce ScheduleBodyMissed = "once"
+	ScheduleBodyMissedSkip ScheduleBodyMissed = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleBodyMissed enum.
+func (e ScheduleBodyMissed) Valid() bool {
+	switch e {
+	case ScheduleBodyMissedAll:
+		return true
+	case ScheduleBodyMissedOnce:
+		return true
+	case ScheduleBodyMissedSkip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScheduleBodyOverlap.
+const (
+	ScheduleBodyOverlapAllow   ScheduleBodyOverlap = "allow"
+	ScheduleBodyOverlapQueue   ScheduleBodyOverlap = "queue"
+	ScheduleBodyOverlapReplace ScheduleBodyOverlap = "replace"
+	ScheduleBodyOverlapSkip    ScheduleBodyOverlap = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleBodyOverlap enum.
+func (e ScheduleBodyOverlap) Valid() bool {
+	switch e {
+	case ScheduleBodyOverlapAllow:
+		return true
+	case ScheduleBodyOverlapQueue:
+		return true
+	case ScheduleBodyOverlapReplace:
+		return true
+	case ScheduleBodyOverlapSkip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StepRunIf.
 const (
 	AllFinished  StepRunIf = "all_finished"
@@ -712,6 +823,27 @@ type Cancel struct {
 // Cause Why something came into its state.
 type Cause string
 
+// Difference defines model for Difference.
+type Difference struct {
+	// Diff A unified diff of both as YAML; empty: they are the same.
+	Diff string `json:"diff"`
+
+	// From The older version.
+	//
+	// Example: 2
+	From int64 `json:"from"`
+
+	// Name The name of the plan.
+	//
+	// Example: load/daily
+	Name string `json:"name"`
+
+	// To The newer version.
+	//
+	// Example: 3
+	To int64 `json:"to"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	// API The version of the API.
@@ -782,6 +914,58 @@ type LogPage struct {
 
 	// Next The cursor of the next page; null: there is nothing more now. What comes later is found with the id of the last item as cursor.
 	Next *string `json:"next"`
+}
+
+// NamedPlan defines model for NamedPlan.
+type NamedPlan struct {
+	// CreatedAt When it was put, by the clock of the database.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who put it.
+	//
+	// Example: local
+	CreatedBy string `json:"created_by"`
+
+	// Description The plan's own.
+	Description string `json:"description"`
+
+	// Digest SHA-256 of the plan in canonical form, in hexadecimal: equal plans have equal digests.
+	Digest string `json:"digest"`
+
+	// Name Its name.
+	//
+	// Example: load/daily
+	Name string `json:"name"`
+
+	// Plan The plan as it was put. Only of a single version; null in lists.
+	Plan json.RawMessage `json:"plan"`
+
+	// Version From 1, one more with every plan that differs from the version before.
+	//
+	// Example: 3
+	Version int64 `json:"version"`
+}
+
+// NamedPlanPage defines model for NamedPlanPage.
+type NamedPlanPage struct {
+	Items []NamedPlan `json:"items"`
+
+	// Next The cursor of the next page; null: this was the last one.
+	Next *string `json:"next"`
+}
+
+// NamedRun defines model for NamedRun.
+type NamedRun struct {
+	// Input an object whose members replace those of the plan's input
+	Input *json.RawMessage `json:"input,omitempty"`
+
+	// Labels put over the plan's
+	Labels *map[string]string `json:"labels,omitempty"`
+
+	// Plan the name of a named plan: name or name@version
+	Plan string `json:"plan"`
 }
 
 // Plan A plan as JSON.
@@ -1078,6 +1262,202 @@ type RunSteps struct {
 	Waiting int64 `json:"waiting"`
 }
 
+// Schedule defines model for Schedule.
+type Schedule struct {
+	// CreatedAt When it was first put, by the clock of the database.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who put it first.
+	//
+	// Example: local
+	CreatedBy string `json:"created_by"`
+
+	// Cron When it is due.
+	//
+	// Example: 30 2 * * *
+	Cron string `json:"cron"`
+
+	// DueAt When that is fired: the slot with its jitter.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	DueAt *time.Time `json:"due_at"`
+
+	// Input Members that replace those of the plan's input.
+	Input json.RawMessage `json:"input"`
+
+	// Jitter How much later than its slot a run may be submitted.
+	//
+	// Example: 1h30m
+	Jitter string `json:"jitter"`
+
+	// LastError What is wrong.
+	LastError *string `json:"last_error"`
+
+	// LastErrorAt When that was.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastErrorAt *time.Time `json:"last_error_at"`
+
+	// LastErrorSlot The newest slot that made no run since its plan could not be run; null: there is none, or a later one has made a run.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastErrorSlot *time.Time `json:"last_error_slot"`
+
+	// LastFiredAt When it was submitted.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastFiredAt *time.Time `json:"last_fired_at"`
+
+	// LastRun That run.
+	LastRun *openapi_types.UUID `json:"last_run"`
+
+	// LastSkipReason Why: an earlier run was open, or nothing could fire it in time.
+	LastSkipReason *ScheduleLastSkipReason `json:"last_skip_reason"`
+
+	// LastSkipRun With overlap: the open run.
+	LastSkipRun *openapi_types.UUID `json:"last_skip_run"`
+
+	// LastSkippedAt When that was decided.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastSkippedAt *time.Time `json:"last_skipped_at"`
+
+	// LastSkippedSlot The newest slot that made no run by overlap or missed; null: there is none.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastSkippedSlot *time.Time `json:"last_skipped_slot"`
+
+	// LastSlot The newest slot that made a run; null: none has yet.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastSlot *time.Time `json:"last_slot"`
+
+	// Missed What happens to slots at which nothing could fire.
+	Missed ScheduleMissed `json:"missed"`
+
+	// Name Its name, which its runs have as the label weir/schedule.
+	//
+	// Example: nightly
+	Name string `json:"name"`
+
+	// NextSlot Its next slot; null: it is paused.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	NextSlot *time.Time `json:"next_slot"`
+
+	// Overlap What happens at a slot while an earlier run is open.
+	Overlap ScheduleOverlap `json:"overlap"`
+
+	// Paused Whether it fires nothing.
+	Paused bool `json:"paused"`
+
+	// PausedAt Since when; null: it is not paused.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	PausedAt *time.Time `json:"paused_at"`
+
+	// Plan The plan: name, for the latest version at each slot, or name@version.
+	//
+	// Example: load/daily
+	Plan string `json:"plan"`
+
+	// Timezone The time zone of cron.
+	//
+	// Example: Europe/Berlin
+	Timezone string `json:"timezone"`
+
+	// UpdatedAt When it was put, paused or resumed last.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// UpdatedBy Who did that.
+	//
+	// Example: local
+	UpdatedBy string `json:"updated_by"`
+
+	// Window How long ago a missed slot may be to be made up for.
+	//
+	// Example: 1h30m
+	Window string `json:"window"`
+}
+
+// ScheduleLastSkipReason Why: an earlier run was open, or nothing could fire it in time.
+type ScheduleLastSkipReason string
+
+// ScheduleMissed What happens to slots at which nothing could fire.
+type ScheduleMissed string
+
+// ScheduleOverlap What happens at a slot while an earlier run is open.
+type ScheduleOverlap string
+
+// ScheduleBody defines model for ScheduleBody.
+type ScheduleBody struct {
+	// Cron when: minute, hour, day of month, month, day of week, with seconds first where there are 6; or @yearly, @monthly, @weekly, @daily, @hourly, @every DURATION
+	Cron string `json:"cron"`
+
+	// Input an object whose members replace those of the plan's input; default {}
+	Input *json.RawMessage `json:"input,omitempty"`
+
+	// Jitter how much later than its slot a run may be submitted; how much it is follows from name and slot; default 0s
+	Jitter *string `json:"jitter,omitempty"`
+
+	// Missed what happens to slots at which nothing could fire: skip them, run once for the newest, or all; default once
+	Missed *ScheduleBodyMissed `json:"missed,omitempty"`
+
+	// Overlap what happens at a slot while an earlier run is open; default skip
+	Overlap *ScheduleBodyOverlap `json:"overlap,omitempty"`
+
+	// Paused whether it fires nothing; if it is not said, a schedule stays as it is and a new one is not paused
+	Paused *bool `json:"paused,omitempty"`
+
+	// Plan the name of a named plan: name, for the latest version at each slot, or name@version
+	Plan string `json:"plan"`
+
+	// Timezone of the IANA database, like Europe/Berlin; default UTC
+	Timezone *string `json:"timezone,omitempty"`
+
+	// Window how long ago a missed slot may be to be made up for; default 1d
+	Window *string `json:"window,omitempty"`
+}
+
+// ScheduleBodyMissed what happens to slots at which nothing could fire: skip them, run once for the newest, or all; default once
+type ScheduleBodyMissed string
+
+// ScheduleBodyOverlap what happens at a slot while an earlier run is open; default skip
+type ScheduleBodyOverlap string
+
+// SchedulePage defines model for SchedulePage.
+type SchedulePage struct {
+	Items []Schedule `json:"items"`
+
+	// Next The cursor of the next page; null: this was the last one.
+	Next *string `json:"next"`
+}
+
+// Slot defines model for Slot.
+type Slot struct {
+	// DueAt When it is fired: the slot with its jitter.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	DueAt time.Time `json:"due_at"`
+
+	// Slot The time of cron; the Idempotency-Key of its run.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	Slot time.Time `json:"slot"`
+}
+
+// SlotPage defines model for SlotPage.
+type SlotPage struct {
+	Items []Slot `json:"items"`
+
+	// Next Always null: n says how many there are.
+	Next *string `json:"next"`
+}
+
 // Step defines model for Step.
 type Step struct {
 	// AllowFailure Whether its failure counts as a success for its dependants and its run.
@@ -1365,6 +1745,39 @@ type BulkListParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// PlanListParams defines parameters for PlanList.
+type PlanListParams struct {
+	// Limit How many items a page has at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlanGetParams defines parameters for PlanGet.
+type PlanGetParams struct {
+	// Version Which version; without it the latest.
+	Version *int64 `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// PlanDiffParams defines parameters for PlanDiff.
+type PlanDiffParams struct {
+	// From The older version; without it the one before to.
+	From *int64 `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The newer version; without it the latest.
+	To *int64 `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// PlanVersionsParams defines parameters for PlanVersions.
+type PlanVersionsParams struct {
+	// Limit How many items a page has at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // RunListParams defines parameters for RunList.
 type RunListParams struct {
 	// Limit How many items a page has at most.
@@ -1389,9 +1802,14 @@ type RunListParams struct {
 	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
 }
 
+// RunSubmitJSONBody defines parameters for RunSubmit.
+type RunSubmitJSONBody struct {
+	union json.RawMessage
+}
+
 // RunSubmitParams defines parameters for RunSubmit.
 type RunSubmitParams struct {
-	// IdempotencyKey Makes the call repeatable: the same key with the same plan answers with the run that it made before, for as long as that run is kept.
+	// IdempotencyKey Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1446,8 +1864,32 @@ type RunsResumeParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// ScheduleListParams defines parameters for ScheduleList.
+type ScheduleListParams struct {
+	// Limit How many items a page has at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ScheduleNextParams defines parameters for ScheduleNext.
+type ScheduleNextParams struct {
+	// N How many.
+	N *int64 `form:"n,omitempty" json:"n,omitempty"`
+}
+
+// ScheduleTriggerParams defines parameters for ScheduleTrigger.
+type ScheduleTriggerParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// PlanPutJSONRequestBody defines body for PlanPut for application/json ContentType.
+type PlanPutJSONRequestBody = Plan
+
 // RunSubmitJSONRequestBody defines body for RunSubmit for application/json ContentType.
-type RunSubmitJSONRequestBody = Plan
+type RunSubmitJSONRequestBody RunSubmitJSONBody
 
 // RunCancelJSONRequestBody defines body for RunCancel for application/json ContentType.
 type RunCancelJSONRequestBody = Cancel
@@ -1463,6 +1905,71 @@ type RunsPauseJSONRequestBody = BulkRequest
 
 // RunsResumeJSONRequestBody defines body for RunsResume for application/json ContentType.
 type RunsResumeJSONRequestBody = BulkRequest
+
+// SchedulePutJSONRequestBody defines body for SchedulePut for application/json ContentType.
+type SchedulePutJSONRequestBody = ScheduleBody
+
+// AsPlan returns the union data inside the RunSubmitJSONBody as a Plan
+func (t RunSubmitJSONBody) AsPlan() (Plan, error) {
+	var body Plan
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlan overwrites any union data inside the RunSubmitJSONBody as the provided Plan
+func (t *RunSubmitJSONBody) FromPlan(v Plan) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlan performs a merge with any union data inside the RunSubmitJSONBody, using the provided Plan
+func (t *RunSubmitJSONBody) MergePlan(v Plan) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNamedRun returns the union data inside the RunSubmitJSONBody as a NamedRun
+func (t RunSubmitJSONBody) AsNamedRun() (NamedRun, error) {
+	var body NamedRun
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNamedRun overwrites any union data inside the RunSubmitJSONBody as the provided NamedRun
+func (t *RunSubmitJSONBody) FromNamedRun(v NamedRun) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNamedRun performs a merge with any union data inside the RunSubmitJSONBody, using the provided NamedRun
+func (t *RunSubmitJSONBody) MergeNamedRun(v NamedRun) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t RunSubmitJSONBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *RunSubmitJSONBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1571,6 +2078,50 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 	BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PlanList List named plans
+	//
+	// The latest version of each, by name.
+	//
+	// Corresponds with GET /v1/plans (the `PlanList` operationId).
+	PlanList(ctx context.Context, params *PlanListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanGet Read a named plan
+	//
+	// Corresponds with GET /v1/plans/{plan} (the `PlanGet` operationId).
+	PlanGet(ctx context.Context, plan string, params *PlanGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanPutWithBody Put a plan under its name
+	//
+	// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+	PlanPutWithBody(ctx context.Context, plan string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanPut Put a plan under its name
+	//
+	// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+	PlanPut(ctx context.Context, plan string, body PlanPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanDiff Compare two versions of a named plan
+	//
+	// Without from and to: the latest with the one before.
+	//
+	// Corresponds with GET /v1/plans/{plan}/diff (the `PlanDiff` operationId).
+	PlanDiff(ctx context.Context, plan string, params *PlanDiffParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanVersions List the versions of a named plan
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /v1/plans/{plan}/versions (the `PlanVersions` operationId).
+	PlanVersions(ctx context.Context, plan string, params *PlanVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// QueueList List the queues
 	//
 	// Those that a live replica works, that are paused, or where steps wait or run.
@@ -1601,7 +2152,7 @@ type ClientInterface interface {
 
 	// RunSubmitWithBody Submit a run
 	//
-	// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1610,7 +2161,7 @@ type ClientInterface interface {
 
 	// RunSubmit Submit a run
 	//
-	// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1750,6 +2301,71 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
 	RunsResume(ctx context.Context, params *RunsResumeParams, body RunsResumeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ScheduleList List schedules
+	//
+	// By name.
+	//
+	// Corresponds with GET /v1/schedules (the `ScheduleList` operationId).
+	ScheduleList(ctx context.Context, params *ScheduleListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScheduleDelete Take a schedule away
+	//
+	// The answer is what it was. Its runs stay, and those that are open go on.
+	//
+	// Corresponds with DELETE /v1/schedules/{schedule} (the `ScheduleDelete` operationId).
+	ScheduleDelete(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScheduleGet Read a schedule
+	//
+	// Corresponds with GET /v1/schedules/{schedule} (the `ScheduleGet` operationId).
+	ScheduleGet(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SchedulePutWithBody Make or change a schedule
+	//
+	// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+	SchedulePutWithBody(ctx context.Context, schedule string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SchedulePut Make or change a schedule
+	//
+	// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+	SchedulePut(ctx context.Context, schedule string, body SchedulePutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScheduleNext Tell the next slots of a schedule
+	//
+	// Of a paused one: those that it would have if it were resumed now.
+	//
+	// Corresponds with GET /v1/schedules/{schedule}/next (the `ScheduleNext` operationId).
+	ScheduleNext(ctx context.Context, schedule string, params *ScheduleNextParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SchedulePause Have a schedule fire nothing
+	//
+	// The slots that pass are not missed. Pausing it again changes nothing.
+	//
+	// Corresponds with POST /v1/schedules/{schedule}/pause (the `SchedulePause` operationId).
+	SchedulePause(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScheduleResume Go on with a paused schedule
+	//
+	// Its next slot is the first one after now. A schedule that is not paused stays as it is.
+	//
+	// Corresponds with POST /v1/schedules/{schedule}/resume (the `ScheduleResume` operationId).
+	ScheduleResume(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ScheduleTrigger Run a schedule now
+	//
+	// Besides its slots, and also while it is paused. With overlap queue or replace the run waits for open ones, or replaces them; with skip and allow it starts at once. An Idempotency-Key makes the call repeatable, as in run-submit.
+	//
+	// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
+	ScheduleTrigger(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// VersionGet Say what runs here
 	//
 	// Corresponds with GET /v1/version (the `VersionGet` operationId).
@@ -1839,6 +2455,110 @@ func (c *Client) BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEdi
 	return c.Client.Do(req)
 }
 
+// PlanList List named plans
+//
+// The latest version of each, by name.
+//
+// Corresponds with GET /v1/plans (the `PlanList` operationId).
+func (c *Client) PlanList(ctx context.Context, params *PlanListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanGet Read a named plan
+//
+// Corresponds with GET /v1/plans/{plan} (the `PlanGet` operationId).
+func (c *Client) PlanGet(ctx context.Context, plan string, params *PlanGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanGetRequest(c.Server, plan, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanPutWithBody Put a plan under its name
+//
+// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+func (c *Client) PlanPutWithBody(ctx context.Context, plan string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanPutRequestWithBody(c.Server, plan, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanPut Put a plan under its name
+//
+// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+func (c *Client) PlanPut(ctx context.Context, plan string, body PlanPutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanPutRequest(c.Server, plan, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanDiff Compare two versions of a named plan
+//
+// Without from and to: the latest with the one before.
+//
+// Corresponds with GET /v1/plans/{plan}/diff (the `PlanDiff` operationId).
+func (c *Client) PlanDiff(ctx context.Context, plan string, params *PlanDiffParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanDiffRequest(c.Server, plan, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanVersions List the versions of a named plan
+//
+// Newest first.
+//
+// Corresponds with GET /v1/plans/{plan}/versions (the `PlanVersions` operationId).
+func (c *Client) PlanVersions(ctx context.Context, plan string, params *PlanVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanVersionsRequest(c.Server, plan, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // QueueList List the queues
 //
 // Those that a live replica works, that are paused, or where steps wait or run.
@@ -1909,7 +2629,7 @@ func (c *Client) RunList(ctx context.Context, params *RunListParams, reqEditors 
 
 // RunSubmitWithBody Submit a run
 //
-// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1928,7 +2648,7 @@ func (c *Client) RunSubmitWithBody(ctx context.Context, params *RunSubmitParams,
 
 // RunSubmit Submit a run
 //
-// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2248,6 +2968,161 @@ func (c *Client) RunsResume(ctx context.Context, params *RunsResumeParams, body 
 	return c.Client.Do(req)
 }
 
+// ScheduleList List schedules
+//
+// By name.
+//
+// Corresponds with GET /v1/schedules (the `ScheduleList` operationId).
+func (c *Client) ScheduleList(ctx context.Context, params *ScheduleListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScheduleListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScheduleDelete Take a schedule away
+//
+// The answer is what it was. Its runs stay, and those that are open go on.
+//
+// Corresponds with DELETE /v1/schedules/{schedule} (the `ScheduleDelete` operationId).
+func (c *Client) ScheduleDelete(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScheduleDeleteRequest(c.Server, schedule)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScheduleGet Read a schedule
+//
+// Corresponds with GET /v1/schedules/{schedule} (the `ScheduleGet` operationId).
+func (c *Client) ScheduleGet(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScheduleGetRequest(c.Server, schedule)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SchedulePutWithBody Make or change a schedule
+//
+// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+func (c *Client) SchedulePutWithBody(ctx context.Context, schedule string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSchedulePutRequestWithBody(c.Server, schedule, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SchedulePut Make or change a schedule
+//
+// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+func (c *Client) SchedulePut(ctx context.Context, schedule string, body SchedulePutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSchedulePutRequest(c.Server, schedule, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScheduleNext Tell the next slots of a schedule
+//
+// Of a paused one: those that it would have if it were resumed now.
+//
+// Corresponds with GET /v1/schedules/{schedule}/next (the `ScheduleNext` operationId).
+func (c *Client) ScheduleNext(ctx context.Context, schedule string, params *ScheduleNextParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScheduleNextRequest(c.Server, schedule, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SchedulePause Have a schedule fire nothing
+//
+// The slots that pass are not missed. Pausing it again changes nothing.
+//
+// Corresponds with POST /v1/schedules/{schedule}/pause (the `SchedulePause` operationId).
+func (c *Client) SchedulePause(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSchedulePauseRequest(c.Server, schedule)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScheduleResume Go on with a paused schedule
+//
+// Its next slot is the first one after now. A schedule that is not paused stays as it is.
+//
+// Corresponds with POST /v1/schedules/{schedule}/resume (the `ScheduleResume` operationId).
+func (c *Client) ScheduleResume(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScheduleResumeRequest(c.Server, schedule)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ScheduleTrigger Run a schedule now
+//
+// Besides its slots, and also while it is paused. With overlap queue or replace the run waits for open ones, or replaces them; with skip and allow it starts at once. An Idempotency-Key makes the call repeatable, as in run-submit.
+//
+// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
+func (c *Client) ScheduleTrigger(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewScheduleTriggerRequest(c.Server, schedule, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // VersionGet Say what runs here
 //
 // Corresponds with GET /v1/version (the `VersionGet` operationId).
@@ -2444,6 +3319,326 @@ func NewBulkCancelRequest(server string, bulk openapi_types.UUID) (*http.Request
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlanListRequest constructs an http.Request for the PlanList method
+func NewPlanListRequest(server string, params *PlanListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/plans")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlanGetRequest constructs an http.Request for the PlanGet method
+func NewPlanGetRequest(server string, plan string, params *PlanGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "plan", plan, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/plans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlanPutRequest calls the generic PlanPut builder with application/json body
+func NewPlanPutRequest(server string, plan string, body PlanPutJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanPutRequestWithBody(server, plan, "application/json", bodyReader)
+}
+
+// NewPlanPutRequestWithBody constructs an http.Request for the PlanPut method, with any body, and a specified content type
+func NewPlanPutRequestWithBody(server string, plan string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "plan", plan, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/plans/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPlanDiffRequest constructs an http.Request for the PlanDiff method
+func NewPlanDiffRequest(server string, plan string, params *PlanDiffParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "plan", plan, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/plans/%s/diff", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlanVersionsRequest constructs an http.Request for the PlanVersions method
+func NewPlanVersionsRequest(server string, plan string, params *PlanVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "plan", plan, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/plans/%s/versions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -3386,6 +4581,365 @@ func NewRunsResumeRequestWithBody(server string, params *RunsResumeParams, conte
 	return req, nil
 }
 
+// NewScheduleListRequest constructs an http.Request for the ScheduleList method
+func NewScheduleListRequest(server string, params *ScheduleListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewScheduleDeleteRequest constructs an http.Request for the ScheduleDelete method
+func NewScheduleDeleteRequest(server string, schedule string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewScheduleGetRequest constructs an http.Request for the ScheduleGet method
+func NewScheduleGetRequest(server string, schedule string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSchedulePutRequest calls the generic SchedulePut builder with application/json body
+func NewSchedulePutRequest(server string, schedule string, body SchedulePutJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSchedulePutRequestWithBody(server, schedule, "application/json", bodyReader)
+}
+
+// NewSchedulePutRequestWithBody constructs an http.Request for the SchedulePut method, with any body, and a specified content type
+func NewSchedulePutRequestWithBody(server string, schedule string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewScheduleNextRequest constructs an http.Request for the ScheduleNext method
+func NewScheduleNextRequest(server string, schedule string, params *ScheduleNextParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s/next", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.N != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "n", *params.N, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSchedulePauseRequest constructs an http.Request for the SchedulePause method
+func NewSchedulePauseRequest(server string, schedule string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s/pause", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewScheduleResumeRequest constructs an http.Request for the ScheduleResume method
+func NewScheduleResumeRequest(server string, schedule string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewScheduleTriggerRequest constructs an http.Request for the ScheduleTrigger method
+func NewScheduleTriggerRequest(server string, schedule string, params *ScheduleTriggerParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/schedules/%s/trigger", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewVersionGetRequest constructs an http.Request for the VersionGet method
 func NewVersionGetRequest(server string) (*http.Request, error) {
 	var err error
@@ -3500,6 +5054,58 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 	BulkCancelWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkCancelResponse, error)
 
+	// PlanListWithResponse List named plans
+	//
+	// The latest version of each, by name.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/plans (the `PlanList` operationId).
+	PlanListWithResponse(ctx context.Context, params *PlanListParams, reqEditors ...RequestEditorFn) (*PlanListResponse, error)
+
+	// PlanGetWithResponse Read a named plan
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/plans/{plan} (the `PlanGet` operationId).
+	PlanGetWithResponse(ctx context.Context, plan string, params *PlanGetParams, reqEditors ...RequestEditorFn) (*PlanGetResponse, error)
+
+	// PlanPutWithBodyWithResponse Put a plan under its name
+	//
+	// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+	PlanPutWithBodyWithResponse(ctx context.Context, plan string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanPutResponse, error)
+
+	// PlanPutWithResponse Put a plan under its name
+	//
+	// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+	PlanPutWithResponse(ctx context.Context, plan string, body PlanPutJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanPutResponse, error)
+
+	// PlanDiffWithResponse Compare two versions of a named plan
+	//
+	// Without from and to: the latest with the one before.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/plans/{plan}/diff (the `PlanDiff` operationId).
+	PlanDiffWithResponse(ctx context.Context, plan string, params *PlanDiffParams, reqEditors ...RequestEditorFn) (*PlanDiffResponse, error)
+
+	// PlanVersionsWithResponse List the versions of a named plan
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/plans/{plan}/versions (the `PlanVersions` operationId).
+	PlanVersionsWithResponse(ctx context.Context, plan string, params *PlanVersionsParams, reqEditors ...RequestEditorFn) (*PlanVersionsResponse, error)
+
 	// QueueListWithResponse List the queues
 	//
 	// Those that a live replica works, that are paused, or where steps wait or run.
@@ -3538,7 +5144,7 @@ type ClientWithResponsesInterface interface {
 
 	// RunSubmitWithBodyWithResponse Submit a run
 	//
-	// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3547,7 +5153,7 @@ type ClientWithResponsesInterface interface {
 
 	// RunSubmitWithResponse Submit a run
 	//
-	// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3700,6 +5306,85 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/runs:resume (the `RunsResume` operationId).
 	RunsResumeWithResponse(ctx context.Context, params *RunsResumeParams, body RunsResumeJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsResumeResponse, error)
+
+	// ScheduleListWithResponse List schedules
+	//
+	// By name.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/schedules (the `ScheduleList` operationId).
+	ScheduleListWithResponse(ctx context.Context, params *ScheduleListParams, reqEditors ...RequestEditorFn) (*ScheduleListResponse, error)
+
+	// ScheduleDeleteWithResponse Take a schedule away
+	//
+	// The answer is what it was. Its runs stay, and those that are open go on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/schedules/{schedule} (the `ScheduleDelete` operationId).
+	ScheduleDeleteWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*ScheduleDeleteResponse, error)
+
+	// ScheduleGetWithResponse Read a schedule
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/schedules/{schedule} (the `ScheduleGet` operationId).
+	ScheduleGetWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*ScheduleGetResponse, error)
+
+	// SchedulePutWithBodyWithResponse Make or change a schedule
+	//
+	// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+	SchedulePutWithBodyWithResponse(ctx context.Context, schedule string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SchedulePutResponse, error)
+
+	// SchedulePutWithResponse Make or change a schedule
+	//
+	// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+	SchedulePutWithResponse(ctx context.Context, schedule string, body SchedulePutJSONRequestBody, reqEditors ...RequestEditorFn) (*SchedulePutResponse, error)
+
+	// ScheduleNextWithResponse Tell the next slots of a schedule
+	//
+	// Of a paused one: those that it would have if it were resumed now.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/schedules/{schedule}/next (the `ScheduleNext` operationId).
+	ScheduleNextWithResponse(ctx context.Context, schedule string, params *ScheduleNextParams, reqEditors ...RequestEditorFn) (*ScheduleNextResponse, error)
+
+	// SchedulePauseWithResponse Have a schedule fire nothing
+	//
+	// The slots that pass are not missed. Pausing it again changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/schedules/{schedule}/pause (the `SchedulePause` operationId).
+	SchedulePauseWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*SchedulePauseResponse, error)
+
+	// ScheduleResumeWithResponse Go on with a paused schedule
+	//
+	// Its next slot is the first one after now. A schedule that is not paused stays as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/schedules/{schedule}/resume (the `ScheduleResume` operationId).
+	ScheduleResumeWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*ScheduleResumeResponse, error)
+
+	// ScheduleTriggerWithResponse Run a schedule now
+	//
+	// Besides its slots, and also while it is paused. With overlap queue or replace the run waits for open ones, or replaces them; with skip and allow it starts at once. An Idempotency-Key makes the call repeatable, as in run-submit.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
+	ScheduleTriggerWithResponse(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*ScheduleTriggerResponse, error)
 
 	// VersionGetWithResponse Say what runs here
 	//
@@ -3908,6 +5593,218 @@ func (r BulkCancelResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BulkCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NamedPlanPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanListResponse) GetJSON200() *NamedPlanPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NamedPlan
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanGetResponse) GetJSON200() *NamedPlan {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanPutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NamedPlan
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NamedPlan
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanPutResponse) GetJSON200() *NamedPlan {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PlanPutResponse) GetJSON201() *NamedPlan {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanPutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanPutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanPutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanPutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanDiffResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Difference
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanDiffResponse) GetJSON200() *Difference {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanDiffResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanDiffResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanDiffResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanDiffResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanVersionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NamedPlanPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanVersionsResponse) GetJSON200() *NamedPlanPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanVersionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanVersionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanVersionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanVersionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4639,6 +6536,348 @@ func (r RunsResumeResponse) ContentType() string {
 	return ""
 }
 
+type ScheduleListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SchedulePage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScheduleListResponse) GetJSON200() *SchedulePage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ScheduleListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScheduleListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScheduleListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScheduleListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ScheduleDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Schedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScheduleDeleteResponse) GetJSON200() *Schedule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ScheduleDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScheduleDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScheduleDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScheduleDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ScheduleGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Schedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScheduleGetResponse) GetJSON200() *Schedule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ScheduleGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScheduleGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScheduleGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScheduleGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SchedulePutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Schedule
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Schedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SchedulePutResponse) GetJSON200() *Schedule {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r SchedulePutResponse) GetJSON201() *Schedule {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r SchedulePutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SchedulePutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SchedulePutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SchedulePutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ScheduleNextResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SlotPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScheduleNextResponse) GetJSON200() *SlotPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ScheduleNextResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScheduleNextResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScheduleNextResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScheduleNextResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SchedulePauseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Schedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SchedulePauseResponse) GetJSON200() *Schedule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r SchedulePauseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SchedulePauseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SchedulePauseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SchedulePauseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ScheduleResumeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Schedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScheduleResumeResponse) GetJSON200() *Schedule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ScheduleResumeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScheduleResumeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScheduleResumeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScheduleResumeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ScheduleTriggerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Run
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Run
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ScheduleTriggerResponse) GetJSON200() *Run {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ScheduleTriggerResponse) GetJSON201() *Run {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r ScheduleTriggerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ScheduleTriggerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ScheduleTriggerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ScheduleTriggerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type VersionGetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4753,6 +6992,94 @@ func (c *ClientWithResponses) BulkCancelWithResponse(ctx context.Context, bulk o
 	return ParseBulkCancelResponse(rsp)
 }
 
+// PlanListWithResponse List named plans
+//
+// The latest version of each, by name.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/plans (the `PlanList` operationId).
+func (c *ClientWithResponses) PlanListWithResponse(ctx context.Context, params *PlanListParams, reqEditors ...RequestEditorFn) (*PlanListResponse, error) {
+	rsp, err := c.PlanList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanListResponse(rsp)
+}
+
+// PlanGetWithResponse Read a named plan
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/plans/{plan} (the `PlanGet` operationId).
+func (c *ClientWithResponses) PlanGetWithResponse(ctx context.Context, plan string, params *PlanGetParams, reqEditors ...RequestEditorFn) (*PlanGetResponse, error) {
+	rsp, err := c.PlanGet(ctx, plan, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanGetResponse(rsp)
+}
+
+// PlanPutWithBodyWithResponse Put a plan under its name
+//
+// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+func (c *ClientWithResponses) PlanPutWithBodyWithResponse(ctx context.Context, plan string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanPutResponse, error) {
+	rsp, err := c.PlanPutWithBody(ctx, plan, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanPutResponse(rsp)
+}
+
+// PlanPutWithResponse Put a plan under its name
+//
+// The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/plans/{plan} (the `PlanPut` operationId).
+func (c *ClientWithResponses) PlanPutWithResponse(ctx context.Context, plan string, body PlanPutJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanPutResponse, error) {
+	rsp, err := c.PlanPut(ctx, plan, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanPutResponse(rsp)
+}
+
+// PlanDiffWithResponse Compare two versions of a named plan
+//
+// Without from and to: the latest with the one before.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/plans/{plan}/diff (the `PlanDiff` operationId).
+func (c *ClientWithResponses) PlanDiffWithResponse(ctx context.Context, plan string, params *PlanDiffParams, reqEditors ...RequestEditorFn) (*PlanDiffResponse, error) {
+	rsp, err := c.PlanDiff(ctx, plan, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanDiffResponse(rsp)
+}
+
+// PlanVersionsWithResponse List the versions of a named plan
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/plans/{plan}/versions (the `PlanVersions` operationId).
+func (c *ClientWithResponses) PlanVersionsWithResponse(ctx context.Context, plan string, params *PlanVersionsParams, reqEditors ...RequestEditorFn) (*PlanVersionsResponse, error) {
+	rsp, err := c.PlanVersions(ctx, plan, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanVersionsResponse(rsp)
+}
+
 // QueueListWithResponse List the queues
 //
 // Those that a live replica works, that are paused, or where steps wait or run.
@@ -4815,7 +7142,7 @@ func (c *ClientWithResponses) RunListWithResponse(ctx context.Context, params *R
 
 // RunSubmitWithBodyWithResponse Submit a run
 //
-// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4830,7 +7157,7 @@ func (c *ClientWithResponses) RunSubmitWithBodyWithResponse(ctx context.Context,
 
 // RunSubmitWithResponse Submit a run
 //
-// The body is the plan itself. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+// The body is the plan itself, or names one that was put: `{"plan": "name", "input": {}, "labels": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5092,6 +7419,139 @@ func (c *ClientWithResponses) RunsResumeWithResponse(ctx context.Context, params
 	return ParseRunsResumeResponse(rsp)
 }
 
+// ScheduleListWithResponse List schedules
+//
+// By name.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/schedules (the `ScheduleList` operationId).
+func (c *ClientWithResponses) ScheduleListWithResponse(ctx context.Context, params *ScheduleListParams, reqEditors ...RequestEditorFn) (*ScheduleListResponse, error) {
+	rsp, err := c.ScheduleList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScheduleListResponse(rsp)
+}
+
+// ScheduleDeleteWithResponse Take a schedule away
+//
+// The answer is what it was. Its runs stay, and those that are open go on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/schedules/{schedule} (the `ScheduleDelete` operationId).
+func (c *ClientWithResponses) ScheduleDeleteWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*ScheduleDeleteResponse, error) {
+	rsp, err := c.ScheduleDelete(ctx, schedule, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScheduleDeleteResponse(rsp)
+}
+
+// ScheduleGetWithResponse Read a schedule
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/schedules/{schedule} (the `ScheduleGet` operationId).
+func (c *ClientWithResponses) ScheduleGetWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*ScheduleGetResponse, error) {
+	rsp, err := c.ScheduleGet(ctx, schedule, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScheduleGetResponse(rsp)
+}
+
+// SchedulePutWithBodyWithResponse Make or change a schedule
+//
+// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+func (c *ClientWithResponses) SchedulePutWithBodyWithResponse(ctx context.Context, schedule string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SchedulePutResponse, error) {
+	rsp, err := c.SchedulePutWithBody(ctx, schedule, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSchedulePutResponse(rsp)
+}
+
+// SchedulePutWithResponse Make or change a schedule
+//
+// The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, so the call may be repeated; other times begin with the first slot after now.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/schedules/{schedule} (the `SchedulePut` operationId).
+func (c *ClientWithResponses) SchedulePutWithResponse(ctx context.Context, schedule string, body SchedulePutJSONRequestBody, reqEditors ...RequestEditorFn) (*SchedulePutResponse, error) {
+	rsp, err := c.SchedulePut(ctx, schedule, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSchedulePutResponse(rsp)
+}
+
+// ScheduleNextWithResponse Tell the next slots of a schedule
+//
+// Of a paused one: those that it would have if it were resumed now.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/schedules/{schedule}/next (the `ScheduleNext` operationId).
+func (c *ClientWithResponses) ScheduleNextWithResponse(ctx context.Context, schedule string, params *ScheduleNextParams, reqEditors ...RequestEditorFn) (*ScheduleNextResponse, error) {
+	rsp, err := c.ScheduleNext(ctx, schedule, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScheduleNextResponse(rsp)
+}
+
+// SchedulePauseWithResponse Have a schedule fire nothing
+//
+// The slots that pass are not missed. Pausing it again changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/schedules/{schedule}/pause (the `SchedulePause` operationId).
+func (c *ClientWithResponses) SchedulePauseWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*SchedulePauseResponse, error) {
+	rsp, err := c.SchedulePause(ctx, schedule, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSchedulePauseResponse(rsp)
+}
+
+// ScheduleResumeWithResponse Go on with a paused schedule
+//
+// Its next slot is the first one after now. A schedule that is not paused stays as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/schedules/{schedule}/resume (the `ScheduleResume` operationId).
+func (c *ClientWithResponses) ScheduleResumeWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*ScheduleResumeResponse, error) {
+	rsp, err := c.ScheduleResume(ctx, schedule, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScheduleResumeResponse(rsp)
+}
+
+// ScheduleTriggerWithResponse Run a schedule now
+//
+// Besides its slots, and also while it is paused. With overlap queue or replace the run waits for open ones, or replaces them; with skip and allow it starts at once. An Idempotency-Key makes the call repeatable, as in run-submit.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
+func (c *ClientWithResponses) ScheduleTriggerWithResponse(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*ScheduleTriggerResponse, error) {
+	rsp, err := c.ScheduleTrigger(ctx, schedule, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseScheduleTriggerResponse(rsp)
+}
+
 // VersionGetWithResponse Say what runs here
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5225,6 +7685,143 @@ func ParseBulkCancelResponse(rsp *http.Response) (*BulkCancelResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanListResponse parses an HTTP response from a PlanListWithResponse call
+func ParsePlanListResponse(rsp *http.Response) (*PlanListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NamedPlanPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanGetResponse parses an HTTP response from a PlanGetWithResponse call
+func ParsePlanGetResponse(rsp *http.Response) (*PlanGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NamedPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanPutResponse parses an HTTP response from a PlanPutWithResponse call
+func ParsePlanPutResponse(rsp *http.Response) (*PlanPutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanPutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NamedPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NamedPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanDiffResponse parses an HTTP response from a PlanDiffWithResponse call
+func ParsePlanDiffResponse(rsp *http.Response) (*PlanDiffResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanDiffResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Difference
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanVersionsResponse parses an HTTP response from a PlanVersionsWithResponse call
+func ParsePlanVersionsResponse(rsp *http.Response) (*PlanVersionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanVersionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NamedPlanPage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5699,6 +8296,228 @@ func ParseRunsResumeResponse(rsp *http.Response) (*RunsResumeResponse, error) {
 			return nil, err
 		}
 		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScheduleListResponse parses an HTTP response from a ScheduleListWithResponse call
+func ParseScheduleListResponse(rsp *http.Response) (*ScheduleListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScheduleListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SchedulePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScheduleDeleteResponse parses an HTTP response from a ScheduleDeleteWithResponse call
+func ParseScheduleDeleteResponse(rsp *http.Response) (*ScheduleDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScheduleDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Schedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScheduleGetResponse parses an HTTP response from a ScheduleGetWithResponse call
+func ParseScheduleGetResponse(rsp *http.Response) (*ScheduleGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScheduleGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Schedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSchedulePutResponse parses an HTTP response from a SchedulePutWithResponse call
+func ParseSchedulePutResponse(rsp *http.Response) (*SchedulePutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SchedulePutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Schedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Schedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScheduleNextResponse parses an HTTP response from a ScheduleNextWithResponse call
+func ParseScheduleNextResponse(rsp *http.Response) (*ScheduleNextResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScheduleNextResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SlotPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSchedulePauseResponse parses an HTTP response from a SchedulePauseWithResponse call
+func ParseSchedulePauseResponse(rsp *http.Response) (*SchedulePauseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SchedulePauseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Schedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScheduleResumeResponse parses an HTTP response from a ScheduleResumeWithResponse call
+func ParseScheduleResumeResponse(rsp *http.Response) (*ScheduleResumeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScheduleResumeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Schedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseScheduleTriggerResponse parses an HTTP response from a ScheduleTriggerWithResponse call
+func ParseScheduleTriggerResponse(rsp *http.Response) (*ScheduleTriggerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ScheduleTriggerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	}
 
