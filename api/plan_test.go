@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -115,4 +116,44 @@ func TestResolvedPlanIsThePlan(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, string(body), string(again))
 	})
+}
+
+// TestRunPlanOfFlows reads back what a run of everything was submitted with, and submits that again.
+func TestRunPlanOfFlows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.submit(`{"name": "flows", "input": {"tenant": "acme", "list": [1, 2]}, "start_at": "2036-07-01T08:00:00.123456Z", "timeout": "36h",
+		"on_failure": "pause", "max_parallel": 3, "output": {"n": "${{ steps.each.output }}", "x": 1.50},
+		"concurrency": {"key": "run/${{ input.tenant }}", "limit": 2, "strategy": "cancel_newest"}, "rate": {"key": "r/${{ run.name }}", "limit": 5, "per": "1m30s"},
+		"steps": [
+			{"key": "each", "kind": "noop", "for_each": "${{ input.list }}", "max_parallel": 2, "with": {"output": "${{ item }}"},
+				"concurrency": {"key": "k", "limit": 7}, "rate": {"key": "${{ input.tenant }}", "limit": 1, "per": "365d"}},
+			{"key": "wait", "kind": "wait", "with": {"for": "time", "duration": "1h"}, "needs": ["each"]},
+			{"key": "sub", "kind": "plan", "timeout": "2h", "with": {"plan": {"name": "s", "steps": [{"key": "x", "kind": "noop"}]}, "input": {"a": "${{ needs.wait.state }}"}}, "needs": ["wait"]}
+		]}`)
+	const want = `{"version": 1, "name": "flows", "description": "", "labels": {}, "input": {"tenant": "acme", "list": [1, 2]},
+		"start_at": "2036-07-01T08:00:00.123456Z", "timeout": "1d12h", "on_failure": "pause", "max_parallel": 3,
+		"output": {"n": "${{ steps.each.output }}", "x": 1.50},
+		"concurrency": {"key": "run/acme", "limit": 2, "strategy": "cancel_newest"}, "rate": {"key": "r/flows", "limit": 5, "per": "1m30s"},
+		"steps": [
+			{"key": "each", "kind": "noop", "for_each": "${{ input.list }}", "max_parallel": 2, "with": {"output": "${{ item }}"}, "needs": [],
+				"run_if": "all_succeeded", "allow_failure": false, "timeout": "10m", "grace": "10s", "queue": "default", "priority": 2, "runs_on": "replica",
+				"retry": {"max_attempts": 1, "on": ["failed", "crashed", "timed_out"], "backoff": "exponential", "initial": "1s", "max": "5m", "jitter": 0.1},
+				"concurrency": {"key": "k", "limit": 7, "strategy": "queue"}, "rate": {"key": "acme", "limit": 1, "per": "365d"}},
+			{"key": "wait", "kind": "wait", "with": {"for": "time", "duration": "1h"}, "needs": ["each"], "run_if": "all_succeeded", "allow_failure": false},
+			{"key": "sub", "kind": "plan", "timeout": "2h", "needs": ["wait"], "run_if": "all_succeeded", "allow_failure": false,
+				"with": {"plan": {"name": "s", "steps": [{"key": "x", "kind": "noop"}]}, "input": {"a": "${{ needs.wait.state }}"}}}
+		]}`
+	first := b.ask(http.MethodGet, "/v1/runs/"+id.String()+"/plan", "")
+	conforms(t, "Plan", first.body)
+	require.JSONEq(t, want, string(first.body))
+	again := b.submit(string(first.body))
+	require.JSONEq(t, want, b.text("/v1/runs/"+again.String()+"/plan"))
+
+	// The children of a fan-out are steps of the run and not of its plan.
+	b.exec(fmt.Sprintf(`set session_replication_role = replica;
+		insert into weir.steps (run_id, step, key, kind, parent, item) values ('%s', 4, 'each[0]', 'noop', 1, 0);
+		set session_replication_role = origin`, id))
+	require.JSONEq(t, want, b.text("/v1/runs/"+id.String()+"/plan"))
+	require.Len(t, b.get("/v1/runs/" + id.String() + "/steps")["items"], 4)
 }
