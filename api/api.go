@@ -112,6 +112,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.why(routes)
 	s.cancel(routes)
 	s.queues(routes)
+	s.limits(routes)
 	s.bulks(routes)
 	s.plans(routes)
 	s.schedules(routes)

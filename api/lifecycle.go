@@ -30,6 +30,11 @@ type Lifecycle interface {
 	BulkGet(ctx context.Context, id uuid.UUID) (*lifecycle.BulkView, error)
 	BulkList(ctx context.Context, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.BulkView], error)
 
+	LimitSet(ctx context.Context, key string, limit int, actor string) (*lifecycle.LimitView, error)
+	LimitUnset(ctx context.Context, key string) (*lifecycle.LimitView, error)
+	LimitGet(ctx context.Context, key string) (*lifecycle.LimitView, error)
+	LimitList(ctx context.Context, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LimitView], error)
+
 	QueueList(ctx context.Context) ([]lifecycle.QueueView, error)
 	QueuePause(ctx context.Context, name string) (*lifecycle.QueueView, error)
 	QueueResume(ctx context.Context, name string) (*lifecycle.QueueView, error)

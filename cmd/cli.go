@@ -12,6 +12,7 @@ type cli struct {
 	Cancel  cancel        `cmd:"" help:"Ask for a run, a step, or many runs to be cancelled."`
 	Why     why           `cmd:"" help:"Say why a step is, or is not, running."`
 	Bulk    bulkCommands  `cmd:"" help:"List, show and cancel what is done to many runs."`
+	Limit   limitCommands `cmd:"" help:"List, show, set and unset concurrency limits."`
 	Queue   queueCommands `cmd:"" help:"List queues, and pause and resume them."`
 	Plan    plans         `cmd:"" help:"Check plans, without a server."`
 	Migrate migrate       `cmd:"" help:"Bring the database to the schema that this binary works with, and back."`

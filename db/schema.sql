@@ -2817,6 +2817,10 @@ CREATE INDEX late_reports_of_step ON weir.late_reports USING btree (run_id, step
 
 COMMENT ON INDEX weir.late_reports_of_step IS 'Counts what is kept of a step, and shows it.';
 
+CREATE INDEX limits_of_plans ON weir.limits USING btree (key) WHERE ("left"(key, 1) <> '~'::text);
+
+COMMENT ON INDEX weir.limits_of_plans IS 'Lists the limits that plans and people name; ours, of which there may be many more, are not in it.';
+
 CREATE INDEX needs_of_step ON weir.needs USING btree (step, run_id, need);
 
 COMMENT ON INDEX weir.needs_of_step IS 'What a step needs: for its inputs, and for people who ask why it does not run. The step comes first so that nobody takes it for the way to the edges of a run, or to those of one need; the need is in it so that the primary key is never the cheaper way to those of a step.';
@@ -2892,6 +2896,10 @@ COMMENT ON INDEX weir.schedules_due IS 'Which schedule is due next.';
 CREATE INDEX slots_due ON weir.slots USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 COMMENT ON INDEX weir.slots_due IS 'Which run starts next by its start_at.';
+
+CREATE INDEX slots_held ON weir.slots USING btree (concurrency_key, seq) WHERE ((waiting_on IS NULL) AND (concurrency_key IS NOT NULL));
+
+COMMENT ON INDEX weir.slots_held IS 'Who holds a key: those who wait for it, however many, cost nothing.';
 
 CREATE INDEX slots_line ON weir.slots USING btree (waiting_on, priority, seq) WHERE (waiting_on IS NOT NULL);
 

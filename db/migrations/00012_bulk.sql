@@ -53,8 +53,14 @@ comment on index weir.bulks_running is 'What is left to do: looked at every seco
 create unique index bulk_idempotency_key_is_used_once on weir.bulks (created_by, idempotency_key) where idempotency_key is not null;
 comment on index weir.bulk_idempotency_key_is_used_once is 'The same Idempotency-Key of the same actor is the same operation.';
 
+create index limits_of_plans on weir.limits (key) where left(key, 1) <> '~';
+comment on index weir.limits_of_plans is 'Lists the limits that plans and people name; ours, of which there may be many more, are not in it.';
+create index slots_held on weir.slots (concurrency_key, seq) where waiting_on is null and concurrency_key is not null;
+comment on index weir.slots_held is 'Who holds a key: those who wait for it, however many, cost nothing.';
+
 update weir.schema_info set version = 12, migrated_at = clock_timestamp();
 
 -- +goose Down
+drop index weir.slots_held, weir.limits_of_plans;
 drop table weir.bulks;
 update weir.schema_info set version = 11, migrated_at = clock_timestamp();

@@ -864,6 +864,74 @@ type Health struct {
 // HealthStatus ok.
 type HealthStatus string
 
+// Limit defines model for Limit.
+type Limit struct {
+	// Administered What somebody has set; null: nobody.
+	Administered *int64 `json:"administered"`
+
+	// AdministeredAt When they did.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	AdministeredAt *time.Time `json:"administered_at"`
+
+	// AdministeredBy Who did.
+	//
+	// Example: local
+	AdministeredBy *string `json:"administered_by"`
+
+	// Declared What that plan says; null: none has.
+	Declared *int64 `json:"declared"`
+
+	// Holders The first 20 that hold one, oldest first. Only of a single limit; null in lists.
+	Holders *[]LimitHolder `json:"holders"`
+
+	// Key The key, as plans have it under concurrency.
+	//
+	// Example: db/main
+	Key string `json:"key"`
+
+	// Limit In force: what somebody has set, else what the plan says that asked last; null: nothing says, as nothing asks.
+	//
+	// Example: 5
+	Limit *int64 `json:"limit"`
+
+	// Used How many slots are held: more than limit after it was lowered.
+	//
+	// Example: 5
+	Used int64 `json:"used"`
+
+	// Waiting How many runs and steps wait for one, counted up to 1,000.
+	Waiting int64 `json:"waiting"`
+}
+
+// LimitHolder defines model for LimitHolder.
+type LimitHolder struct {
+	// At Since when.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	At time.Time `json:"at"`
+
+	// Run The run.
+	Run openapi_types.UUID `json:"run"`
+
+	// Step The key of the step; null: it is the run as a whole.
+	Step *string `json:"step"`
+}
+
+// LimitPage defines model for LimitPage.
+type LimitPage struct {
+	Items []Limit `json:"items"`
+
+	// Next The cursor of the next page; null: this was the last one.
+	Next *string `json:"next"`
+}
+
+// LimitSet defines model for LimitSet.
+type LimitSet struct {
+	// Limit How many may hold a slot at once.
+	Limit int64 `json:"limit"`
+}
+
 // Log defines model for Log.
 type Log struct {
 	// At When it was written, by the clock of the worker.
@@ -1745,6 +1813,15 @@ type BulkListParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// LimitListParams defines parameters for LimitList.
+type LimitListParams struct {
+	// Limit How many items a page has at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // PlanListParams defines parameters for PlanList.
 type PlanListParams struct {
 	// Limit How many items a page has at most.
@@ -1884,6 +1961,9 @@ type ScheduleTriggerParams struct {
 	// IdempotencyKey Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
+
+// LimitSetJSONRequestBody defines body for LimitSet for application/json ContentType.
+type LimitSetJSONRequestBody = LimitSet
 
 // PlanPutJSONRequestBody defines body for PlanPut for application/json ContentType.
 type PlanPutJSONRequestBody = Plan
@@ -2077,6 +2157,43 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 	BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LimitList List the limits that are set, held or waited for
+	//
+	// By key. A limit that only plans say is there while something holds a slot of it or waits for one.
+	//
+	// Corresponds with GET /v1/limits (the `LimitList` operationId).
+	LimitList(ctx context.Context, params *LimitListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LimitUnset Go back to the limit that plans say
+	//
+	// The answer is the limit as it is then. One that nobody has set stays as it is.
+	//
+	// Corresponds with DELETE /v1/limits/{key} (the `LimitUnset` operationId).
+	LimitUnset(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LimitGet Read a limit, and who holds its slots
+	//
+	// Corresponds with GET /v1/limits/{key} (the `LimitGet` operationId).
+	LimitGet(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LimitSetWithBody Set a limit, whatever plans say
+	//
+	// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+	LimitSetWithBody(ctx context.Context, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LimitSet Set a limit, whatever plans say
+	//
+	// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+	LimitSet(ctx context.Context, key string, body LimitSetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PlanList List named plans
 	//
@@ -2445,6 +2562,93 @@ func (c *Client) BulkGet(ctx context.Context, bulk openapi_types.UUID, reqEditor
 // Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 func (c *Client) BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBulkCancelRequest(c.Server, bulk)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LimitList List the limits that are set, held or waited for
+//
+// By key. A limit that only plans say is there while something holds a slot of it or waits for one.
+//
+// Corresponds with GET /v1/limits (the `LimitList` operationId).
+func (c *Client) LimitList(ctx context.Context, params *LimitListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLimitListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LimitUnset Go back to the limit that plans say
+//
+// The answer is the limit as it is then. One that nobody has set stays as it is.
+//
+// Corresponds with DELETE /v1/limits/{key} (the `LimitUnset` operationId).
+func (c *Client) LimitUnset(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLimitUnsetRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LimitGet Read a limit, and who holds its slots
+//
+// Corresponds with GET /v1/limits/{key} (the `LimitGet` operationId).
+func (c *Client) LimitGet(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLimitGetRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LimitSetWithBody Set a limit, whatever plans say
+//
+// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+func (c *Client) LimitSetWithBody(ctx context.Context, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLimitSetRequestWithBody(c.Server, key, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LimitSet Set a limit, whatever plans say
+//
+// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+func (c *Client) LimitSet(ctx context.Context, key string, body LimitSetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLimitSetRequest(c.Server, key, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3322,6 +3526,187 @@ func NewBulkCancelRequest(server string, bulk openapi_types.UUID) (*http.Request
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewLimitListRequest constructs an http.Request for the LimitList method
+func NewLimitListRequest(server string, params *LimitListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limits")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLimitUnsetRequest constructs an http.Request for the LimitUnset method
+func NewLimitUnsetRequest(server string, key string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limits/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLimitGetRequest constructs an http.Request for the LimitGet method
+func NewLimitGetRequest(server string, key string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limits/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLimitSetRequest calls the generic LimitSet builder with application/json body
+func NewLimitSetRequest(server string, key string, body LimitSetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLimitSetRequestWithBody(server, key, "application/json", bodyReader)
+}
+
+// NewLimitSetRequestWithBody constructs an http.Request for the LimitSet method, with any body, and a specified content type
+func NewLimitSetRequestWithBody(server string, key string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/limits/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -5054,6 +5439,49 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 	BulkCancelWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkCancelResponse, error)
 
+	// LimitListWithResponse List the limits that are set, held or waited for
+	//
+	// By key. A limit that only plans say is there while something holds a slot of it or waits for one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/limits (the `LimitList` operationId).
+	LimitListWithResponse(ctx context.Context, params *LimitListParams, reqEditors ...RequestEditorFn) (*LimitListResponse, error)
+
+	// LimitUnsetWithResponse Go back to the limit that plans say
+	//
+	// The answer is the limit as it is then. One that nobody has set stays as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/limits/{key} (the `LimitUnset` operationId).
+	LimitUnsetWithResponse(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*LimitUnsetResponse, error)
+
+	// LimitGetWithResponse Read a limit, and who holds its slots
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/limits/{key} (the `LimitGet` operationId).
+	LimitGetWithResponse(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*LimitGetResponse, error)
+
+	// LimitSetWithBodyWithResponse Set a limit, whatever plans say
+	//
+	// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+	LimitSetWithBodyWithResponse(ctx context.Context, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LimitSetResponse, error)
+
+	// LimitSetWithResponse Set a limit, whatever plans say
+	//
+	// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+	LimitSetWithResponse(ctx context.Context, key string, body LimitSetJSONRequestBody, reqEditors ...RequestEditorFn) (*LimitSetResponse, error)
+
 	// PlanListWithResponse List named plans
 	//
 	// The latest version of each, by name.
@@ -5593,6 +6021,170 @@ func (r BulkCancelResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BulkCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LimitListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LimitPage
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LimitListResponse) GetJSON200() *LimitPage {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r LimitListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LimitListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LimitListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LimitListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LimitUnsetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Limit
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LimitUnsetResponse) GetJSON200() *Limit {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r LimitUnsetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LimitUnsetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LimitUnsetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LimitUnsetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LimitGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Limit
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LimitGetResponse) GetJSON200() *Limit {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r LimitGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LimitGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LimitGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LimitGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LimitSetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Limit
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LimitSetResponse) GetJSON200() *Limit {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r LimitSetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LimitSetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LimitSetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LimitSetResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6992,6 +7584,79 @@ func (c *ClientWithResponses) BulkCancelWithResponse(ctx context.Context, bulk o
 	return ParseBulkCancelResponse(rsp)
 }
 
+// LimitListWithResponse List the limits that are set, held or waited for
+//
+// By key. A limit that only plans say is there while something holds a slot of it or waits for one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/limits (the `LimitList` operationId).
+func (c *ClientWithResponses) LimitListWithResponse(ctx context.Context, params *LimitListParams, reqEditors ...RequestEditorFn) (*LimitListResponse, error) {
+	rsp, err := c.LimitList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLimitListResponse(rsp)
+}
+
+// LimitUnsetWithResponse Go back to the limit that plans say
+//
+// The answer is the limit as it is then. One that nobody has set stays as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/limits/{key} (the `LimitUnset` operationId).
+func (c *ClientWithResponses) LimitUnsetWithResponse(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*LimitUnsetResponse, error) {
+	rsp, err := c.LimitUnset(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLimitUnsetResponse(rsp)
+}
+
+// LimitGetWithResponse Read a limit, and who holds its slots
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/limits/{key} (the `LimitGet` operationId).
+func (c *ClientWithResponses) LimitGetWithResponse(ctx context.Context, key string, reqEditors ...RequestEditorFn) (*LimitGetResponse, error) {
+	rsp, err := c.LimitGet(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLimitGetResponse(rsp)
+}
+
+// LimitSetWithBodyWithResponse Set a limit, whatever plans say
+//
+// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+func (c *ClientWithResponses) LimitSetWithBodyWithResponse(ctx context.Context, key string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LimitSetResponse, error) {
+	rsp, err := c.LimitSetWithBody(ctx, key, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLimitSetResponse(rsp)
+}
+
+// LimitSetWithResponse Set a limit, whatever plans say
+//
+// It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: nobody else gets one until fewer do.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/limits/{key} (the `LimitSet` operationId).
+func (c *ClientWithResponses) LimitSetWithResponse(ctx context.Context, key string, body LimitSetJSONRequestBody, reqEditors ...RequestEditorFn) (*LimitSetResponse, error) {
+	rsp, err := c.LimitSet(ctx, key, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLimitSetResponse(rsp)
+}
+
 // PlanListWithResponse List named plans
 //
 // The latest version of each, by name.
@@ -7685,6 +8350,110 @@ func ParseBulkCancelResponse(rsp *http.Response) (*BulkCancelResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLimitListResponse parses an HTTP response from a LimitListWithResponse call
+func ParseLimitListResponse(rsp *http.Response) (*LimitListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LimitListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LimitPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLimitUnsetResponse parses an HTTP response from a LimitUnsetWithResponse call
+func ParseLimitUnsetResponse(rsp *http.Response) (*LimitUnsetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LimitUnsetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Limit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLimitGetResponse parses an HTTP response from a LimitGetWithResponse call
+func ParseLimitGetResponse(rsp *http.Response) (*LimitGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LimitGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Limit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLimitSetResponse parses an HTTP response from a LimitSetWithResponse call
+func ParseLimitSetResponse(rsp *http.Response) (*LimitSetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LimitSetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Limit
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
