@@ -8,7 +8,7 @@ import (
 
 func TestLimitCommands(t *testing.T) {
 	t.Parallel()
-	a := asked{server: served(t), run: "-"}
+	a := asked{server: served(t), run: "no run"}
 	require.Equal(t, `key  db/main
 limit  3, set by local at MOMENT
 used  0
