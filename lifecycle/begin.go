@@ -14,8 +14,8 @@ import (
 
 // Bounds of what one step may become.
 const (
-	maxItems = 10_000 // of a fan-out
-	maxRunDepth = 8      // of child runs
+	maxItems    = plan.MaxItems // of a fan-out
+	maxRunDepth = plan.MaxDepth // of child runs
 )
 
 // endings are ends of steps that wait.
@@ -308,30 +308,12 @@ func (e *Engine) childOf(ctx context.Context, q *queries.Queries, sub plan.SubPl
 		s.Plan, s.PlanVersion = named.Plan, named.Version
 		return s, e.checkKinds(ctx, s.Plan)
 	}
-	own := *sub.Plan
-	if sub.Input != nil {
-		input, err := mergeMembers(own.Input, sub.Input)
-		if err != nil {
-			return Submission{}, err
-		}
-		own.Input = input
+	own, faults := sub.Plan.WithInput(sub.Input)
+	if err := planInvalid(faults); err != nil {
+		return Submission{}, err
 	}
-	s.Plan = &own
-	return s, e.checkKinds(ctx, s.Plan)
-}
-
-// mergeMembers gives an object with the members of both; those of over win.
-func mergeMembers(under, over json.RawMessage) (json.RawMessage, error) {
-	members := map[string]json.RawMessage{}
-	for _, part := range []json.RawMessage{under, over} {
-		if len(part) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(part, &members); err != nil {
-			return nil, fmt.Errorf("merge inputs: %w", err)
-		}
-	}
-	return json.Marshal(members)
+	s.Plan = own
+	return s, e.checkKinds(ctx, own)
 }
 
 // beginFamily has a step wait for its children, one for each item of a list.
@@ -387,4 +369,3 @@ func (p *pass) expand(ctx context.Context) error {
 	}
 	return p.again(ctx, rest)
 }
-
