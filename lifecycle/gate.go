@@ -37,6 +37,7 @@ type gate struct {
 	grants  []*applicant
 	moves   []*applicant
 	arrived []*applicant // that have just asked
+	granted map[node]bool
 }
 
 type limit struct {
@@ -164,7 +165,7 @@ func (p *pass) passGate(ctx context.Context) error {
 	if len(p.gate) == 0 {
 		return nil
 	}
-	g := &gate{p: p, limits: map[string]*limit{}, rates: map[string]*rate{}, lines: map[string]bool{}}
+	g := &gate{p: p, limits: map[string]*limit{}, rates: map[string]*rate{}, lines: map[string]bool{}, granted: map[node]bool{}}
 	return g.pass(ctx)
 }
 
@@ -178,6 +179,9 @@ func (g *gate) pass(ctx context.Context) error {
 		return err
 	}
 	if err := g.sort(ctx, looked); err != nil {
+		return err
+	}
+	if err := g.write(ctx); err != nil {
 		return err
 	}
 	for range gateRounds {
@@ -385,6 +389,7 @@ func (g *gate) apply(a *applicant) {
 		g.rates[*a.RateKey].tokens--
 	}
 	a.line = ""
+	g.granted[node{a.RunID, a.Step}] = true
 	g.grants = append(g.grants, a)
 }
 
@@ -531,7 +536,7 @@ func (g *gate) grant(ctx context.Context) error {
 func (g *gate) strategies(ctx context.Context) error {
 	newest := map[string]bool{}
 	for _, a := range g.arrived {
-		if a.line == "" || a.ConcurrencyKey == nil || a.line != *a.ConcurrencyKey {
+		if g.granted[node{a.RunID, a.Step}] || a.ConcurrencyKey == nil || a.line != *a.ConcurrencyKey {
 			continue
 		}
 		key := *a.ConcurrencyKey
