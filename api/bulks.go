@@ -105,6 +105,7 @@ func (s *server) bulks(routes huma.API) {
 		lifecycle.BulkCancel: "Ask for many runs to be cancelled",
 		lifecycle.BulkPause:  "Pause many runs",
 		lifecycle.BulkResume: "Resume many runs",
+		lifecycle.BulkRerun:  "Do many runs again",
 	} {
 		s.bulk(routes, action, what)
 	}

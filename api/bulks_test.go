@@ -50,6 +50,10 @@ func TestBulks(t *testing.T) {
 	require.Eventually(t, func() bool { return b.get("/v1/bulks")["items"].([]any)[0].(map[string]any)["state"] == "done" }, eventually, often)
 	resumed := b.ask(http.MethodPost, "/v1/runs:resume", `{"filter": {"state": "paused"}, "dry_run": true}`)
 	require.JSONEq(t, `{"count": 2}`, string(resumed.body))
+	require.Eventually(t, func() bool { return scan[int](b, `select count(*)::int from weir.runs where state = 'cancelled'`) == 1 }, eventually, often)
+	rerun := b.ask(http.MethodPost, "/v1/runs:rerun", `{"filter": {"labels": {"n": "1"}}}`)
+	require.Equal(t, http.StatusAccepted, rerun.StatusCode, "%s", rerun.body)
+	require.Eventually(t, func() bool { return scan[int](b, `select count(*)::int from weir.runs where rerun_of is not null`) == 1 }, eventually, often)
 }
 
 func TestBulksThatAreNone(t *testing.T) {

@@ -267,3 +267,28 @@ func TestBulkByItself(t *testing.T) {
 		return b.bulkGet(view.ID).State == BulkDone && scan[int](b, `select count(*)::int from weir.runs where state = 'cancelled'`) == 150
 	}, 30*time.Second, 5*time.Millisecond)
 }
+
+func TestBulkRerun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ids := b.submitSome(25, bulkPlan("p", "x"))
+	for _, id := range ids {
+		b.finish(b.start(id, 1), OutcomeFailed)
+	}
+	fine := b.submit(bulkPlan("p", "x"))
+	b.finish(b.start(fine, 1), OutcomeSucceeded)
+	b.pass()
+	b.exec(fmt.Sprintf(`set session_replication_role = replica; update weir.runs set parent_run = '%s', parent_step = 1 where id = '%s'; set session_replication_role = origin`, fine, ids[0]))
+
+	view := b.bulkStart(BulkRequest{Action: BulkRerun, Filter: RunFilter{State: RunFailed}})
+	require.Equal(t, 24, view.Total, "a child run is done again with its parent")
+	require.NoError(t, b.bulkAll(t.Context()))
+	end := b.bulkGet(view.ID)
+	require.Equal(t, BulkDone, end.State)
+	require.Equal(t, 24, end.Done)
+	require.Equal(t, 24, scan[int](b, `select count(distinct rerun_of)::int from weir.runs where rerun_of is not null and created_by = 'token:me' and state = 'running'`))
+	require.Equal(t, 24, scan[int](b, `select count(*)::int from weir.runs where rerun_of is not null`))
+
+	again := b.bulkStart(BulkRequest{Action: BulkRerun})
+	require.Equal(t, 25, again.Total, "those that run are left alone")
+}

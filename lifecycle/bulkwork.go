@@ -18,7 +18,7 @@ import (
 // How many runs are dealt with in one transaction.
 const (
 	bulkMost   = 100
-	bulkPauses = 10 // the shard of each is held until its end
+	bulkAlone  = 10 // of those that are dealt with one after the other: pauses hold the shard of each until the end
 )
 
 // bulkTries is how often a batch that meets what others hold is tried before others may try.
@@ -126,8 +126,8 @@ func (b *bulkBatch) do(ctx context.Context, q *queries.Queries) error {
 
 // most is how many runs are dealt with in one transaction.
 func (b *bulkBatch) most() int {
-	if BulkAction(b.row.Action) == BulkPause {
-		return bulkPauses
+	if action := BulkAction(b.row.Action); action == BulkPause || action == BulkRerun {
+		return bulkAlone
 	}
 	return bulkMost
 }
@@ -219,6 +219,15 @@ func (b *bulkBatch) together(ctx context.Context, q *queries.Queries, ids []uuid
 // alone does it to one run. again: it has only begun with it, and goes on in another transaction.
 func (b *bulkBatch) alone(ctx context.Context, q *queries.Queries, id uuid.UUID) (again bool, err error) {
 	err = b.within(ctx, q, func(q *queries.Queries) error {
+		again = false
+		if BulkAction(b.row.Action) == BulkRerun {
+			made, err := uuid.NewV7()
+			if err != nil {
+				return err
+			}
+			_, err = rerun(ctx, q, id, RerunRequest{Actor: b.row.CreatedBy, ID: made})
+			return err
+		}
 		_, paused, err := runPause(ctx, q, id, b.row.CreatedBy)
 		again = !paused
 		return err
@@ -230,7 +239,7 @@ func (b *bulkBatch) alone(ctx context.Context, q *queries.Queries, id uuid.UUID)
 	case err == nil:
 	case refused && (known.Code == CodeIllegalTransition || known.Code == CodeNotFound): // it needs it no more
 		return false, nil
-	case isPoison(err) && ctx.Err() == nil:
+	case (refused && !known.Retryable || isPoison(err)) && ctx.Err() == nil:
 		b.refused(ctx, id, err)
 		return false, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// BulkCount counts the runs that match, and does nothing to them. action is cancel, pause or resume.
+// BulkCount counts the runs that match, and does nothing to them. action is cancel, pause, resume or rerun.
 func (w *Weir) BulkCount(ctx context.Context, action BulkAction, request BulkRequest) (Answer[BulkCount], error) {
 	request.DryRun = new(true)
 	return call[BulkCount](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.bulk(ctx, action, request, nil) })
@@ -38,6 +38,7 @@ func (w *Weir) bulk(ctx context.Context, action BulkAction, request BulkRequest,
 	case BulkActionResume:
 		return w.client.RunsResume(ctx, &RunsResumeParams{IdempotencyKey: key}, request)
 	case BulkActionRerun:
+		return w.client.RunsRerun(ctx, &RunsRerunParams{IdempotencyKey: key}, request)
 	}
 	return nil, fmt.Errorf("%q is nothing that can be done to runs", action)
 }

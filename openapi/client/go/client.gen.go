@@ -1935,6 +1935,12 @@ type RunsPauseParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// RunsRerunParams defines parameters for RunsRerun.
+type RunsRerunParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the operation that it made before.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // RunsResumeParams defines parameters for RunsResume.
 type RunsResumeParams struct {
 	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the operation that it made before.
@@ -1982,6 +1988,9 @@ type RunsCancelJSONRequestBody = BulkRequest
 
 // RunsPauseJSONRequestBody defines body for RunsPause for application/json ContentType.
 type RunsPauseJSONRequestBody = BulkRequest
+
+// RunsRerunJSONRequestBody defines body for RunsRerun for application/json ContentType.
+type RunsRerunJSONRequestBody = BulkRequest
 
 // RunsResumeJSONRequestBody defines body for RunsResume for application/json ContentType.
 type RunsResumeJSONRequestBody = BulkRequest
@@ -2399,6 +2408,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
 	RunsPause(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsRerunWithBody Do many runs again
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+	RunsRerunWithBody(ctx context.Context, params *RunsRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsRerun Do many runs again
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+	RunsRerun(ctx context.Context, params *RunsRerunParams, body RunsRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RunsResumeWithBody Resume many runs
 	//
@@ -3124,6 +3151,44 @@ func (c *Client) RunsPauseWithBody(ctx context.Context, params *RunsPauseParams,
 // Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
 func (c *Client) RunsPause(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRunsPauseRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsRerunWithBody Do many runs again
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+func (c *Client) RunsRerunWithBody(ctx context.Context, params *RunsRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsRerunRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsRerun Do many runs again
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+func (c *Client) RunsRerun(ctx context.Context, params *RunsRerunParams, body RunsRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsRerunRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4911,6 +4976,61 @@ func NewRunsPauseRequestWithBody(server string, params *RunsPauseParams, content
 	return req, nil
 }
 
+// NewRunsRerunRequest calls the generic RunsRerun builder with application/json body
+func NewRunsRerunRequest(server string, params *RunsRerunParams, body RunsRerunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunsRerunRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRunsRerunRequestWithBody constructs an http.Request for the RunsRerun method, with any body, and a specified content type
+func NewRunsRerunRequestWithBody(server string, params *RunsRerunParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs:rerun")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRunsResumeRequest calls the generic RunsResume builder with application/json body
 func NewRunsResumeRequest(server string, params *RunsResumeParams, body RunsResumeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5716,6 +5836,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/runs:pause (the `RunsPause` operationId).
 	RunsPauseWithResponse(ctx context.Context, params *RunsPauseParams, body RunsPauseJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsPauseResponse, error)
+
+	// RunsRerunWithBodyWithResponse Do many runs again
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+	RunsRerunWithBodyWithResponse(ctx context.Context, params *RunsRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsRerunResponse, error)
+
+	// RunsRerunWithResponse Do many runs again
+	//
+	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+	RunsRerunWithResponse(ctx context.Context, params *RunsRerunParams, body RunsRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsRerunResponse, error)
 
 	// RunsResumeWithBodyWithResponse Resume many runs
 	//
@@ -7080,6 +7218,54 @@ func (r RunsPauseResponse) ContentType() string {
 	return ""
 }
 
+type RunsRerunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkCount
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Bulk
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunsRerunResponse) GetJSON200() *BulkCount {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RunsRerunResponse) GetJSON202() *Bulk {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r RunsRerunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunsRerunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunsRerunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunsRerunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RunsResumeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8054,6 +8240,36 @@ func (c *ClientWithResponses) RunsPauseWithResponse(ctx context.Context, params 
 	return ParseRunsPauseResponse(rsp)
 }
 
+// RunsRerunWithBodyWithResponse Do many runs again
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+func (c *ClientWithResponses) RunsRerunWithBodyWithResponse(ctx context.Context, params *RunsRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsRerunResponse, error) {
+	rsp, err := c.RunsRerunWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsRerunResponse(rsp)
+}
+
+// RunsRerunWithResponse Do many runs again
+//
+// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:rerun (the `RunsRerun` operationId).
+func (c *ClientWithResponses) RunsRerunWithResponse(ctx context.Context, params *RunsRerunParams, body RunsRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsRerunResponse, error) {
+	rsp, err := c.RunsRerun(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsRerunResponse(rsp)
+}
+
 // RunsResumeWithBodyWithResponse Resume many runs
 //
 // To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
@@ -9014,6 +9230,39 @@ func ParseRunsPauseResponse(rsp *http.Response) (*RunsPauseResponse, error) {
 	}
 
 	response := &RunsPauseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkCount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunsRerunResponse parses an HTTP response from a RunsRerunWithResponse call
+func ParseRunsRerunResponse(rsp *http.Response) (*RunsRerunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunsRerunResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
