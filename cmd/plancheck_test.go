@@ -77,6 +77,30 @@ func TestPlanCheck(t *testing.T) {
 	require.Contains(t, fromStdin.String(), "stdin:1: ")
 }
 
+// TestPlanCheckOfFlows checks waits and plans inside plans, which no server has to know.
+func TestPlanCheckOfFlows(t *testing.T) {
+	t.Parallel()
+	const text = `name: flows
+start_at: 2036-07-01T08:00:00Z
+concurrency: {key: "tenant/${{ input.tenant }}", limit: 1}
+steps:
+- {key: ok, kind: wait, with: {for: approval}}
+- {key: sub, kind: plan, needs: [ok], with: {plan: {name: s, steps: [{key: x, kind: noop, with: {output: 1}}]}}}
+`
+	file := planIn(t, text)
+	code, stdout, stderr := runs(t, "plan", "check", file)
+	require.Equal(t, exitDone, code, stderr)
+	require.Equal(t, file+": OK\n", stdout)
+
+	file = planIn(t, strings.NewReplacer("output", "outptu", "for: approval", "for: approve").Replace(text))
+	code, stdout, _ = runs(t, "plan", "check", file)
+	require.Equal(t, exitUsage, code)
+	require.Equal(t, file+":5: steps[0].with.for: must be signal, approval or time, did you mean approval?\n", stdout)
+	file = planIn(t, strings.Replace(text, "output", "outptu", 1))
+	_, stdout, _ = runs(t, "plan", "check", file)
+	require.Equal(t, file+": steps[1].with.plan.steps[0].with.outptu: is not known, did you mean output?\n", stdout)
+}
+
 func TestPlanSchema(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := runs(t, "plan", "schema")
