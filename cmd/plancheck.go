@@ -9,10 +9,15 @@ import (
 	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
-// plans has the commands that look at plans and need no server.
+// plans has the commands about plans. The first two need no server.
 type plans struct {
-	Check  planCheck  `cmd:"" help:"Find every fault of plans; exit code 2 if there is any."`
-	Schema planSchema `cmd:"" help:"Print the JSON Schema of plans."`
+	Check   planCheck   `cmd:"" help:"Find every fault of plans, without a server; exit code 2 if there is any."`
+	Schema  planSchema  `cmd:"" help:"Print the JSON Schema of plans, without a server."`
+	Push    planPush    `cmd:"" help:"Put a plan under its name: it becomes the latest version."`
+	List    planList    `cmd:"" help:"List named plans."`
+	Show    planShow    `cmd:"" help:"Show a named plan."`
+	History planHistory `cmd:"" help:"List the versions of a named plan, newest first."`
+	Diff    planDiff    `cmd:"" help:"Compare two versions of a named plan."`
 }
 
 // planCheck looks for faults of plans.

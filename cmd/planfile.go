@@ -55,6 +55,20 @@ func (f planFile) withInput(input *planFile, sets []string) (json.RawMessage, er
 	if _, err := f.check(); err != nil {
 		return nil, err
 	}
+	text, err := f.override(input, sets)
+	if err != nil {
+		return nil, err
+	}
+	if input != nil || len(sets) > 0 {
+		if _, err := plan.ParseJSON(text); err != nil {
+			return nil, planFile{name: f.name + " with this input"}.refuse(withoutLines(err))
+		}
+	}
+	return text, nil
+}
+
+// override gives the text as JSON, with that input. input may be nil.
+func (f planFile) override(input *planFile, sets []string) (json.RawMessage, error) {
 	var replacement []byte
 	if input != nil {
 		if _, err := plan.JSON(input.text); err != nil {
@@ -70,11 +84,6 @@ func (f planFile) withInput(input *planFile, sets []string) (json.RawMessage, er
 	text, err := plan.Override(f.text, replacement, sets)
 	if err != nil {
 		return nil, &usageError{what: err.Error(), try: "--input-file with an object, in YAML or JSON"}
-	}
-	if input != nil || len(sets) > 0 {
-		if _, err := plan.ParseJSON(text); err != nil {
-			return nil, planFile{name: f.name + " with this input"}.refuse(withoutLines(err))
-		}
 	}
 	return text, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -16,7 +17,9 @@ type submit struct {
 	answerFlags
 	waitFlags
 
-	Plan           string   `arg:"" name:"PLAN" help:"A file with a plan, in YAML or JSON; - is stdin."`
+	File           string   `arg:"" optional:"" name:"PLAN" help:"A file with a plan, in YAML or JSON; - is stdin."`
+	Plan           *planRef `placeholder:"NAME[@VERSION]" help:"Run a named plan instead; without a version the latest."`
+	Label          []string `sep:"none" placeholder:"KEY=VALUE" help:"With --plan: give the run a label. Repeatable."`
 	Input          []string `sep:"none" placeholder:"KEY=VALUE" help:"Set a member of the plan's input; the value is JSON, else a string. Repeatable."`
 	InputFile      string   `placeholder:"FILE" help:"Replace the plan's input by the object in this file, in YAML or JSON; - is stdin."`
 	IdempotencyKey *string  `placeholder:"KEY" help:"The same key with the same plan makes no second run, but answers with the first one."`
@@ -74,12 +77,20 @@ func (c *submit) Run(inv *invocation) error {
 	return c.raw(inv.stdout, run.JSON)
 }
 
-// text is the plan as it is sent.
+// text is the plan as it is sent, or its name with what is special about this run.
 func (c *submit) text(inv *invocation) ([]byte, error) {
-	if c.Plan == "-" && c.InputFile == "-" {
+	switch {
+	case (c.File == "") == (c.Plan == nil):
+		return nil, &usageError{what: "give a file with a plan, or --plan with the name of one: one of them", try: "weir submit plan.yaml"}
+	case c.Plan != nil:
+		return c.named(inv)
+	case len(c.Label) > 0:
+		return nil, &usageError{what: "--label goes with --plan: a plan in a file has its own labels", try: "labels in the plan"}
+	}
+	if c.File == "-" && c.InputFile == "-" {
 		return nil, &usageError{what: "the plan and its input cannot both come from stdin", try: "weir submit PLAN --input-file -"}
 	}
-	file, err := readPlanFile(c.Plan, inv.stdin)
+	file, err := readPlanFile(c.File, inv.stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +105,23 @@ func (c *submit) text(inv *invocation) ([]byte, error) {
 	return file.withInput(input, c.Input)
 }
 
+// named is the request to run a named plan.
+func (c *submit) named(inv *invocation) ([]byte, error) {
+	labels := make(map[string]string, len(c.Label))
+	for _, label := range c.Label {
+		key, text, ok := strings.Cut(label, "=")
+		if !ok || key == "" {
+			return nil, &usageError{what: "--label is KEY=VALUE", try: "--label team=data"}
+		}
+		labels[key] = text
+	}
+	text, err := namedRun(*c.Plan, labels)
+	if err != nil {
+		return nil, err
+	}
+	return withInput(inv, text, c.InputFile, c.Input)
+}
+
 // unanswered is the error of a submit that got no answer.
 func (c *submit) unanswered(server *connection, err error, key string) error {
 	again := server.command(c.words(key)...)
@@ -105,12 +133,20 @@ func (c *submit) unanswered(server *connection, err error, key string) error {
 	case errors.As(err, &transport) && !neverSent(err):
 		return &failure{what: server.explain(err).Error() + unknown, try: again, err: err}
 	}
-	return server.explain(err)
+	return server.explain(err, "plan", "list")
 }
 
 // words is the command line that submits the same again, without making a second run.
 func (c *submit) words(key string) []string {
-	words := []string{"submit", c.Plan}
+	words := []string{"submit"}
+	if c.Plan != nil {
+		words = append(words, "--plan", c.Plan.String())
+	} else {
+		words = append(words, c.File)
+	}
+	for _, label := range c.Label {
+		words = append(words, "--label", label)
+	}
 	for _, set := range c.Input {
 		words = append(words, "--input", set)
 	}
