@@ -86,6 +86,8 @@ func jsonType(name string) string {
 		return "boolean"
 	case "int", "*int":
 		return "integer"
+	case "[]string":
+		return "array"
 	}
 	return "object"
 }

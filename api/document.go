@@ -91,7 +91,15 @@ func newDocument(doc *huma.OpenAPI) *document {
 
 // requests are the types of bodies that are sent to the API: they are closed.
 func requests() []reflect.Type {
-	return []reflect.Type{reflect.TypeFor[Cancel](), reflect.TypeFor[BulkRequest](), reflect.TypeFor[BulkRequestFilter](), reflect.TypeFor[LimitSet]()}
+	return []reflect.Type{
+		reflect.TypeFor[Cancel](),
+		reflect.TypeFor[Decision](),
+		reflect.TypeFor[Signal](),
+		reflect.TypeFor[Rerun](),
+		reflect.TypeFor[BulkRequest](),
+		reflect.TypeFor[BulkRequestFilter](),
+		reflect.TypeFor[LimitSet](),
+	}
 }
 
 // finishSchema says of every pointer that it may be null, and lets later versions add fields to answers.

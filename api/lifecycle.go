@@ -14,6 +14,11 @@ type Lifecycle interface {
 	Submit(ctx context.Context, submission lifecycle.Submission) (lifecycle.Submitted, error)
 	RunCancel(ctx context.Context, run uuid.UUID, request lifecycle.CancelRequest) error
 	StepCancel(ctx context.Context, run uuid.UUID, key string, request lifecycle.CancelRequest) error
+	RunPause(ctx context.Context, run uuid.UUID, actor string) error
+	RunResume(ctx context.Context, run uuid.UUID, actor string) error
+	RunRerun(ctx context.Context, run uuid.UUID, request lifecycle.RerunRequest) (lifecycle.Submitted, error)
+	StepDecision(ctx context.Context, run uuid.UUID, key string, request lifecycle.DecisionRequest) error
+	StepSignal(ctx context.Context, run uuid.UUID, key string, request lifecycle.SignalRequest) error
 
 	RunGet(ctx context.Context, run uuid.UUID) (*lifecycle.RunView, error)
 	RunList(ctx context.Context, filter lifecycle.RunFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.RunView], error)

@@ -216,6 +216,30 @@ func (e Cause) Valid() bool {
 	}
 }
 
+// Defines values for DecisionDecision.
+const (
+	DecisionDecisionAccept DecisionDecision = "accept"
+	DecisionDecisionFail   DecisionDecision = "fail"
+	DecisionDecisionRetry  DecisionDecision = "retry"
+	DecisionDecisionSkip   DecisionDecision = "skip"
+)
+
+// Valid indicates whether the value is a known member of the DecisionDecision enum.
+func (e DecisionDecision) Valid() bool {
+	switch e {
+	case DecisionDecisionAccept:
+		return true
+	case DecisionDecisionFail:
+		return true
+	case DecisionDecisionRetry:
+		return true
+	case DecisionDecisionSkip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -823,6 +847,21 @@ type Cancel struct {
 // Cause Why something came into its state.
 type Cause string
 
+// Decision defines model for Decision.
+type Decision struct {
+	// Comment Why, for people: a line of the log of the step.
+	Comment *string `json:"comment,omitempty"`
+
+	// Decision retry: try it again. skip: go on without it. accept: take it for a success. fail: let it end as its last attempt did. A step that waits for approval knows accept and fail.
+	Decision DecisionDecision `json:"decision"`
+
+	// Output With accept: the output of the step, any JSON.
+	Output *json.RawMessage `json:"output,omitempty"`
+}
+
+// DecisionDecision retry: try it again. skip: go on without it. accept: take it for a success. fail: let it end as its last attempt did. A step that waits for approval knows accept and fail.
+type DecisionDecision string
+
 // Difference defines model for Difference.
 type Difference struct {
 	// Diff A unified diff of both as YAML; empty: they are the same.
@@ -1183,6 +1222,17 @@ type Reason struct {
 // ReasonCode Why a step is, or is not, running.
 type ReasonCode string
 
+// Rerun defines model for Rerun.
+type Rerun struct {
+	// From Keys of steps that run again though they had succeeded, with everything downstream of them.
+	//
+	// Example: ["build"]
+	From *[]string `json:"from,omitempty"`
+
+	// Input Another input, an object: then everything runs again.
+	Input *json.RawMessage `json:"input,omitempty"`
+}
+
 // Run defines model for Run.
 type Run struct {
 	// CancelRequestedAt When its cancellation was asked for. It is cancelled when its last step is final.
@@ -1503,6 +1553,12 @@ type SchedulePage struct {
 
 	// Next The cursor of the next page; null: this was the last one.
 	Next *string `json:"next"`
+}
+
+// Signal defines model for Signal.
+type Signal struct {
+	// Payload Any JSON: it becomes the output of the step.
+	Payload *json.RawMessage `json:"payload,omitempty"`
 }
 
 // Slot defines model for Slot.
@@ -1905,6 +1961,12 @@ type LogListParams struct {
 	Attempt *int64 `form:"attempt,omitempty" json:"attempt,omitempty"`
 }
 
+// RunRerunParams defines parameters for RunRerun.
+type RunRerunParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the run that it made before.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // StepListParams defines parameters for StepList.
 type StepListParams struct {
 	// Limit How many items a page has at most.
@@ -1980,8 +2042,17 @@ type RunSubmitJSONRequestBody RunSubmitJSONBody
 // RunCancelJSONRequestBody defines body for RunCancel for application/json ContentType.
 type RunCancelJSONRequestBody = Cancel
 
+// RunRerunJSONRequestBody defines body for RunRerun for application/json ContentType.
+type RunRerunJSONRequestBody = Rerun
+
 // StepCancelJSONRequestBody defines body for StepCancel for application/json ContentType.
 type StepCancelJSONRequestBody = Cancel
+
+// StepDecisionJSONRequestBody defines body for StepDecision for application/json ContentType.
+type StepDecisionJSONRequestBody = Decision
+
+// StepSignalJSONRequestBody defines body for StepSignal for application/json ContentType.
+type StepSignalJSONRequestBody = Signal
 
 // RunsCancelJSONRequestBody defines body for RunsCancel for application/json ContentType.
 type RunsCancelJSONRequestBody = BulkRequest
@@ -2324,12 +2395,44 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/runs/{run}/logs (the `LogList` operationId).
 	LogList(ctx context.Context, run openapi_types.UUID, params *LogListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RunPause Start nothing of a run any more
+	//
+	// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+	//
+	// Corresponds with POST /v1/runs/{run}/pause (the `RunPause` operationId).
+	RunPause(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RunPlan Read the plan of a run
 	//
 	// The plan as it was resolved when it was submitted: with every default filled in. Submitting it again makes a run that does the same.
 	//
 	// Corresponds with GET /v1/runs/{run}/plan (the `RunPlan` operationId).
 	RunPlan(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunRerunWithBody Do a run again
+	//
+	// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+	RunRerunWithBody(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunRerun Do a run again
+	//
+	// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+	RunRerun(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, body RunRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunResume Go on with a run that was paused
+	//
+	// A run that is not paused stays as it is; one that has ended, or is being cancelled, is an illegal_transition.
+	//
+	// Corresponds with POST /v1/runs/{run}/resume (the `RunResume` operationId).
+	RunResume(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StepList List the steps of a run
 	//
@@ -2360,6 +2463,42 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/runs/{run}/steps/{step}/cancel (the `StepCancel` operationId).
 	StepCancel(ctx context.Context, run openapi_types.UUID, step string, body StepCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StepDecisionWithBody Decide about a step that waits for it
+	//
+	// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+	StepDecisionWithBody(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StepDecision Decide about a step that waits for it
+	//
+	// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+	StepDecision(ctx context.Context, run openapi_types.UUID, step string, body StepDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StepSignalWithBody Send a signal to a step that waits for it
+	//
+	// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+	StepSignalWithBody(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StepSignal Send a signal to a step that waits for it
+	//
+	// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+	StepSignal(ctx context.Context, run openapi_types.UUID, step string, body StepSignalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StepWhy Say why a step is, or is not, running
 	//
@@ -2966,6 +3105,23 @@ func (c *Client) LogList(ctx context.Context, run openapi_types.UUID, params *Lo
 	return c.Client.Do(req)
 }
 
+// RunPause Start nothing of a run any more
+//
+// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+//
+// Corresponds with POST /v1/runs/{run}/pause (the `RunPause` operationId).
+func (c *Client) RunPause(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunPauseRequest(c.Server, run)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RunPlan Read the plan of a run
 //
 // The plan as it was resolved when it was submitted: with every default filled in. Submitting it again makes a run that does the same.
@@ -2973,6 +3129,61 @@ func (c *Client) LogList(ctx context.Context, run openapi_types.UUID, params *Lo
 // Corresponds with GET /v1/runs/{run}/plan (the `RunPlan` operationId).
 func (c *Client) RunPlan(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRunPlanRequest(c.Server, run)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunRerunWithBody Do a run again
+//
+// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+func (c *Client) RunRerunWithBody(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunRerunRequestWithBody(c.Server, run, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunRerun Do a run again
+//
+// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+func (c *Client) RunRerun(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, body RunRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunRerunRequest(c.Server, run, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunResume Go on with a run that was paused
+//
+// A run that is not paused stays as it is; one that has ended, or is being cancelled, is an illegal_transition.
+//
+// Corresponds with POST /v1/runs/{run}/resume (the `RunResume` operationId).
+func (c *Client) RunResume(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunResumeRequest(c.Server, run)
 	if err != nil {
 		return nil, err
 	}
@@ -3043,6 +3254,82 @@ func (c *Client) StepCancelWithBody(ctx context.Context, run openapi_types.UUID,
 // Corresponds with POST /v1/runs/{run}/steps/{step}/cancel (the `StepCancel` operationId).
 func (c *Client) StepCancel(ctx context.Context, run openapi_types.UUID, step string, body StepCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStepCancelRequest(c.Server, run, step, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StepDecisionWithBody Decide about a step that waits for it
+//
+// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+func (c *Client) StepDecisionWithBody(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStepDecisionRequestWithBody(c.Server, run, step, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StepDecision Decide about a step that waits for it
+//
+// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+func (c *Client) StepDecision(ctx context.Context, run openapi_types.UUID, step string, body StepDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStepDecisionRequest(c.Server, run, step, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StepSignalWithBody Send a signal to a step that waits for it
+//
+// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+func (c *Client) StepSignalWithBody(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStepSignalRequestWithBody(c.Server, run, step, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StepSignal Send a signal to a step that waits for it
+//
+// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+func (c *Client) StepSignal(ctx context.Context, run openapi_types.UUID, step string, body StepSignalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStepSignalRequest(c.Server, run, step, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4550,6 +4837,40 @@ func NewLogListRequest(server string, run openapi_types.UUID, params *LogListPar
 	return req, nil
 }
 
+// NewRunPauseRequest constructs an http.Request for the RunPause method
+func NewRunPauseRequest(server string, run openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "run", run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/%s/pause", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRunPlanRequest constructs an http.Request for the RunPlan method
 func NewRunPlanRequest(server string, run openapi_types.UUID) (*http.Request, error) {
 	var err error
@@ -4577,6 +4898,102 @@ func NewRunPlanRequest(server string, run openapi_types.UUID) (*http.Request, er
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRunRerunRequest calls the generic RunRerun builder with application/json body
+func NewRunRerunRequest(server string, run openapi_types.UUID, params *RunRerunParams, body RunRerunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunRerunRequestWithBody(server, run, params, "application/json", bodyReader)
+}
+
+// NewRunRerunRequestWithBody constructs an http.Request for the RunRerun method, with any body, and a specified content type
+func NewRunRerunRequestWithBody(server string, run openapi_types.UUID, params *RunRerunParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "run", run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/%s/rerun", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRunResumeRequest constructs an http.Request for the RunResume method
+func NewRunResumeRequest(server string, run openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "run", run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -4733,6 +5150,114 @@ func NewStepCancelRequestWithBody(server string, run openapi_types.UUID, step st
 	}
 
 	operationPath := fmt.Sprintf("/v1/runs/%s/steps/%s/cancel", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStepDecisionRequest calls the generic StepDecision builder with application/json body
+func NewStepDecisionRequest(server string, run openapi_types.UUID, step string, body StepDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStepDecisionRequestWithBody(server, run, step, "application/json", bodyReader)
+}
+
+// NewStepDecisionRequestWithBody constructs an http.Request for the StepDecision method, with any body, and a specified content type
+func NewStepDecisionRequestWithBody(server string, run openapi_types.UUID, step string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "run", run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "step", step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/%s/steps/%s/decision", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStepSignalRequest calls the generic StepSignal builder with application/json body
+func NewStepSignalRequest(server string, run openapi_types.UUID, step string, body StepSignalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewStepSignalRequestWithBody(server, run, step, "application/json", bodyReader)
+}
+
+// NewStepSignalRequestWithBody constructs an http.Request for the StepSignal method, with any body, and a specified content type
+func NewStepSignalRequestWithBody(server string, run openapi_types.UUID, step string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "run", run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "step", step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/%s/steps/%s/signal", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5742,6 +6267,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/runs/{run}/logs (the `LogList` operationId).
 	LogListWithResponse(ctx context.Context, run openapi_types.UUID, params *LogListParams, reqEditors ...RequestEditorFn) (*LogListResponse, error)
 
+	// RunPauseWithResponse Start nothing of a run any more
+	//
+	// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/pause (the `RunPause` operationId).
+	RunPauseWithResponse(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*RunPauseResponse, error)
+
 	// RunPlanWithResponse Read the plan of a run
 	//
 	// The plan as it was resolved when it was submitted: with every default filled in. Submitting it again makes a run that does the same.
@@ -5750,6 +6284,33 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/runs/{run}/plan (the `RunPlan` operationId).
 	RunPlanWithResponse(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*RunPlanResponse, error)
+
+	// RunRerunWithBodyWithResponse Do a run again
+	//
+	// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+	RunRerunWithBodyWithResponse(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunRerunResponse, error)
+
+	// RunRerunWithResponse Do a run again
+	//
+	// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+	RunRerunWithResponse(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, body RunRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*RunRerunResponse, error)
+
+	// RunResumeWithResponse Go on with a run that was paused
+	//
+	// A run that is not paused stays as it is; one that has ended, or is being cancelled, is an illegal_transition.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/resume (the `RunResume` operationId).
+	RunResumeWithResponse(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*RunResumeResponse, error)
 
 	// StepListWithResponse List the steps of a run
 	//
@@ -5784,6 +6345,42 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/runs/{run}/steps/{step}/cancel (the `StepCancel` operationId).
 	StepCancelWithResponse(ctx context.Context, run openapi_types.UUID, step string, body StepCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*StepCancelResponse, error)
+
+	// StepDecisionWithBodyWithResponse Decide about a step that waits for it
+	//
+	// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+	StepDecisionWithBodyWithResponse(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StepDecisionResponse, error)
+
+	// StepDecisionWithResponse Decide about a step that waits for it
+	//
+	// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+	StepDecisionWithResponse(ctx context.Context, run openapi_types.UUID, step string, body StepDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*StepDecisionResponse, error)
+
+	// StepSignalWithBodyWithResponse Send a signal to a step that waits for it
+	//
+	// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+	StepSignalWithBodyWithResponse(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StepSignalResponse, error)
+
+	// StepSignalWithResponse Send a signal to a step that waits for it
+	//
+	// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+	StepSignalWithResponse(ctx context.Context, run openapi_types.UUID, step string, body StepSignalJSONRequestBody, reqEditors ...RequestEditorFn) (*StepSignalResponse, error)
 
 	// StepWhyWithResponse Say why a step is, or is not, running
 	//
@@ -6876,6 +7473,47 @@ func (r LogListResponse) ContentType() string {
 	return ""
 }
 
+type RunPauseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Run
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunPauseResponse) GetJSON200() *Run {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RunPauseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunPauseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunPauseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunPauseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RunPlanResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6911,6 +7549,95 @@ func (r RunPlanResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RunPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunRerunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Run
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Run
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunRerunResponse) GetJSON200() *Run {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RunRerunResponse) GetJSON201() *Run {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r RunRerunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunRerunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunRerunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunRerunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunResumeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Run
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunResumeResponse) GetJSON200() *Run {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RunResumeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunResumeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunResumeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunResumeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7034,6 +7761,88 @@ func (r StepCancelResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StepCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StepDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Step
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StepDecisionResponse) GetJSON200() *Step {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r StepDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StepDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StepDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StepDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type StepSignalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Step
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StepSignalResponse) GetJSON200() *Step {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r StepSignalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StepSignalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StepSignalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StepSignalResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8079,6 +8888,21 @@ func (c *ClientWithResponses) LogListWithResponse(ctx context.Context, run opena
 	return ParseLogListResponse(rsp)
 }
 
+// RunPauseWithResponse Start nothing of a run any more
+//
+// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/pause (the `RunPause` operationId).
+func (c *ClientWithResponses) RunPauseWithResponse(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*RunPauseResponse, error) {
+	rsp, err := c.RunPause(ctx, run, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunPauseResponse(rsp)
+}
+
 // RunPlanWithResponse Read the plan of a run
 //
 // The plan as it was resolved when it was submitted: with every default filled in. Submitting it again makes a run that does the same.
@@ -8092,6 +8916,51 @@ func (c *ClientWithResponses) RunPlanWithResponse(ctx context.Context, run opena
 		return nil, err
 	}
 	return ParseRunPlanResponse(rsp)
+}
+
+// RunRerunWithBodyWithResponse Do a run again
+//
+// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+func (c *ClientWithResponses) RunRerunWithBodyWithResponse(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunRerunResponse, error) {
+	rsp, err := c.RunRerunWithBody(ctx, run, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunRerunResponse(rsp)
+}
+
+// RunRerunWithResponse Do a run again
+//
+// Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/rerun (the `RunRerun` operationId).
+func (c *ClientWithResponses) RunRerunWithResponse(ctx context.Context, run openapi_types.UUID, params *RunRerunParams, body RunRerunJSONRequestBody, reqEditors ...RequestEditorFn) (*RunRerunResponse, error) {
+	rsp, err := c.RunRerun(ctx, run, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunRerunResponse(rsp)
+}
+
+// RunResumeWithResponse Go on with a run that was paused
+//
+// A run that is not paused stays as it is; one that has ended, or is being cancelled, is an illegal_transition.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/resume (the `RunResume` operationId).
+func (c *ClientWithResponses) RunResumeWithResponse(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*RunResumeResponse, error) {
+	rsp, err := c.RunResume(ctx, run, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunResumeResponse(rsp)
 }
 
 // StepListWithResponse List the steps of a run
@@ -8150,6 +9019,66 @@ func (c *ClientWithResponses) StepCancelWithResponse(ctx context.Context, run op
 		return nil, err
 	}
 	return ParseStepCancelResponse(rsp)
+}
+
+// StepDecisionWithBodyWithResponse Decide about a step that waits for it
+//
+// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+func (c *ClientWithResponses) StepDecisionWithBodyWithResponse(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StepDecisionResponse, error) {
+	rsp, err := c.StepDecisionWithBody(ctx, run, step, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStepDecisionResponse(rsp)
+}
+
+// StepDecisionWithResponse Decide about a step that waits for it
+//
+// For steps whose waiting_for is decision (their attempts are used up, and the plan says on_failure: pause) or approval. Of several decisions the first one counts; any other, and one about a step that does not wait for it, is an illegal_transition.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/decision (the `StepDecision` operationId).
+func (c *ClientWithResponses) StepDecisionWithResponse(ctx context.Context, run openapi_types.UUID, step string, body StepDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*StepDecisionResponse, error) {
+	rsp, err := c.StepDecision(ctx, run, step, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStepDecisionResponse(rsp)
+}
+
+// StepSignalWithBodyWithResponse Send a signal to a step that waits for it
+//
+// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+func (c *ClientWithResponses) StepSignalWithBodyWithResponse(ctx context.Context, run openapi_types.UUID, step string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StepSignalResponse, error) {
+	rsp, err := c.StepSignalWithBody(ctx, run, step, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStepSignalResponse(rsp)
+}
+
+// StepSignalWithResponse Send a signal to a step that waits for it
+//
+// It ends a step of kind wait. A signal that comes before its step waits is kept and counts then. The first signal counts; any other, and one for a step that waits for none, is an illegal_transition.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs/{run}/steps/{step}/signal (the `StepSignal` operationId).
+func (c *ClientWithResponses) StepSignalWithResponse(ctx context.Context, run openapi_types.UUID, step string, body StepSignalJSONRequestBody, reqEditors ...RequestEditorFn) (*StepSignalResponse, error) {
+	rsp, err := c.StepSignal(ctx, run, step, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStepSignalResponse(rsp)
 }
 
 // StepWhyWithResponse Say why a step is, or is not, running
@@ -9032,6 +9961,32 @@ func ParseLogListResponse(rsp *http.Response) (*LogListResponse, error) {
 	return response, nil
 }
 
+// ParseRunPauseResponse parses an HTTP response from a RunPauseWithResponse call
+func ParseRunPauseResponse(rsp *http.Response) (*RunPauseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunPauseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseRunPlanResponse parses an HTTP response from a RunPlanWithResponse call
 func ParseRunPlanResponse(rsp *http.Response) (*RunPlanResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9048,6 +10003,65 @@ func ParseRunPlanResponse(rsp *http.Response) (*RunPlanResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Plan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunRerunResponse parses an HTTP response from a RunRerunWithResponse call
+func ParseRunRerunResponse(rsp *http.Response) (*RunRerunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunRerunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunResumeResponse parses an HTTP response from a RunResumeWithResponse call
+func ParseRunResumeResponse(rsp *http.Response) (*RunResumeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunResumeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Run
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -9130,6 +10144,58 @@ func ParseStepCancelResponse(rsp *http.Response) (*StepCancelResponse, error) {
 			return nil, err
 		}
 		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStepDecisionResponse parses an HTTP response from a StepDecisionWithResponse call
+func ParseStepDecisionResponse(rsp *http.Response) (*StepDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StepDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Step
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStepSignalResponse parses an HTTP response from a StepSignalWithResponse call
+func ParseStepSignalResponse(rsp *http.Response) (*StepSignalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StepSignalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Step
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	}
 
