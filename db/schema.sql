@@ -642,7 +642,7 @@ CREATE TABLE weir.limits (
     administered_by text,
     CONSTRAINT limit_administered_says_by_whom CHECK ((num_nonnulls(administered, administered_at, administered_by) = ANY (ARRAY[0, 3]))),
     CONSTRAINT limit_is_positive CHECK (((declared > 0) AND (administered > 0))),
-    CONSTRAINT limit_key_is_well_formed CHECK ((key ~ '^[A-Za-z0-9~][A-Za-z0-9._/:-]{0,255}$'::text)),
+    CONSTRAINT limit_key_is_well_formed CHECK ((key ~ '^[A-Za-z0-9~][A-Za-z0-9._/:~-]{0,255}$'::text)),
     CONSTRAINT limit_used_is_not_negative CHECK ((used >= 0))
 )
 WITH (fillfactor='70');

@@ -182,11 +182,6 @@ func (r *Reader) PlanNamed(ctx context.Context, named plan.Named, limits plan.Li
 	return found, nil
 }
 
-// planNamed is the plan of a name as it is; version 0: the latest.
-func planNamed(ctx context.Context, q *queries.Queries, name string, version int) (*Runnable, error) {
-	return planGiven(ctx, q, plan.Named{Name: name, Version: version}, plan.Limits{})
-}
-
 // planGiven is PlanNamed in a transaction.
 func planGiven(ctx context.Context, q *queries.Queries, named plan.Named, limits plan.Limits) (*Runnable, error) {
 	row, err := planGet(ctx, q, named.Name, named.Version)

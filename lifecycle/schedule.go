@@ -19,6 +19,9 @@ import (
 // scheduleLabel is the label of the runs of a schedule. No plan can have it: labels of plans have no slash.
 const scheduleLabel = "weir/schedule"
 
+// scheduleKey is what the keys of runs begin with that wait for each other. Keys of others have no ~.
+const scheduleKey = "~schedule/"
+
 // Why a slot made no run.
 const (
 	SkipOverlap = "overlap" // an earlier run was open

@@ -211,27 +211,27 @@ func (f *firing) submit(ctx context.Context, slots []time.Time, cause error) err
 		return nil
 	}
 	if f.Overlap == "skip" {
-		open, err := f.open(ctx)
-		if err != nil {
+		return f.submitUnlessOpen(ctx, found, slots)
+	}
+	return f.store(ctx, found, slots)
+}
+
+// submitUnlessOpen submits a run for the first of the slots, unless an earlier one is open.
+func (f *firing) submitUnlessOpen(ctx context.Context, found *Runnable, slots []time.Time) error {
+	open, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	if open == nil {
+		if err := f.store(ctx, found, slots[:1]); err != nil {
 			return err
 		}
-		s := f.submission(found, slots[0])
-		if open == nil {
-			if err := f.store(ctx, []Submission{s}, slots[:1]); err != nil {
-				return err
-			}
-			open, slots = f.move.LastRun, slots[1:]
-		}
-		if len(slots) > 0 {
-			f.skipped(slots[len(slots)-1], SkipOverlap, open)
-		}
-		return nil
+		open, slots = f.move.LastRun, slots[1:]
 	}
-	submissions := make([]Submission, len(slots))
-	for i, slot := range slots {
-		submissions[i] = f.submission(found, slot)
+	if len(slots) > 0 {
+		f.skipped(slots[len(slots)-1], SkipOverlap, open)
 	}
-	return f.store(ctx, submissions, slots)
+	return nil
 }
 
 // open is the newest run of the schedule that has not ended; nil: there is none.
@@ -243,9 +243,22 @@ func (f *firing) open(ctx context.Context) (*uuid.UUID, error) {
 	return &id, err
 }
 
-// store submits runs, and notes the newest.
-func (f *firing) store(ctx context.Context, submissions []Submission, slots []time.Time) error {
-	answers, err := submit(ctx, f.q, submissions)
+// store submits a run for each slot, and notes the newest.
+func (f *firing) store(ctx context.Context, found *Runnable, slots []time.Time) error {
+	submissions := make([]Submission, len(slots))
+	for i, slot := range slots {
+		s := &submissions[i]
+		*s = f.submission(found, slot)
+		err := s.prepare()
+		if known, ok := errors.AsType[*Error](err); ok && known.Code == CodePlanInvalid {
+			f.failed(slots[len(slots)-1], known)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	answers, err := f.submitAll(ctx, submissions)
 	if err != nil {
 		return err
 	}
@@ -258,13 +271,38 @@ func (f *firing) store(ctx context.Context, submissions []Submission, slots []ti
 	return nil
 }
 
+func (f *firing) submitAll(ctx context.Context, submissions []Submission) ([]answer[Submitted], error) {
+	if submissions[0].Key == "" {
+		return submit(ctx, f.q, submissions)
+	}
+	answers := make([]answer[Submitted], len(submissions))
+	for i := range submissions {
+		var err error
+		if answers[i].value, err = f.engine.submitOfKey(ctx, f.q, submissions[i]); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
 // submission is the run of a slot, which can be submitted once.
 func (f *firing) submission(found *Runnable, slot time.Time) Submission {
 	scope, key := "schedule:"+f.Name, slot.UTC().Format(time.RFC3339)
 	digest := sha256.Sum256([]byte(scope + " " + key))
-	return Submission{
-		Plan: found.Plan, PlanVersion: found.Version, ID: uuid.Must(uuid.NewV7()), Actor: f.engine.actor,
-		Scope: scope, IdempotencyKey: key, Digest: digest[:],
+	s := Submission{
+		Plan: found.Plan, PlanVersion: found.Version, Actor: f.engine.actor, Scope: scope, IdempotencyKey: key, Digest: digest[:],
+	}
+	f.key(&s)
+	return s
+}
+
+// key has a run wait for earlier ones of its schedule, or replace them, where the schedule wants that.
+func (s *ScheduleView) key(run *Submission) {
+	switch s.Overlap {
+	case "queue":
+		run.Key, run.OnConflict = scheduleKey+s.Name, ConflictQueue
+	case "replace":
+		run.Key, run.OnConflict = scheduleKey+s.Name, ConflictReplace
 	}
 }
 
@@ -337,5 +375,6 @@ func (e *Engine) ScheduleTrigger(ctx context.Context, name string, request Submi
 		return Submitted{}, mapError(fmt.Errorf("find the plan of the schedule: %w", err))
 	}
 	request.Plan, request.PlanVersion = found.Plan, found.Version
+	view.key(&request)
 	return e.Submit(ctx, request)
 }

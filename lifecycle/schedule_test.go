@@ -220,6 +220,50 @@ func TestScheduleOverlap(t *testing.T) {
 	require.Equal(t, slots[:2], b.fired("skip"), "now there is room for one")
 }
 
+// With queue the runs come one after another, in the order of their slots.
+func TestScheduleQueues(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("s", hourly(), `"overlap": "queue", "missed": "all"`)
+	slots := b.back("s", 3*time.Hour)
+	b.fire()
+	require.Equal(t, slots, b.fired("s"))
+	triggered, err := b.ScheduleTrigger(t.Context(), "s", Submission{Actor: "local"})
+	require.NoError(t, err)
+	ids := scan[[]uuid.UUID](b, `select array_agg(id order by idempotency_key nulls last) from weir.runs`)
+	require.Equal(t, triggered.ID, ids[3])
+	for i, id := range ids {
+		b.pass()
+		require.Equal(t, i+1, scan[int](b, `select count(*)::int from weir.runs where admitted`))
+		b.finish(b.start(id, 1), OutcomeSucceeded)
+		b.pass()
+		require.Equal(t, RunSucceeded, b.runState(id))
+	}
+}
+
+// With replace a run takes the place of those before it, once their work has stopped.
+func TestScheduleReplaces(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.schedule("s", hourly(), `"overlap": "replace", "missed": "once"`)
+	slots := b.back("s", time.Hour)
+	b.fire()
+	require.Equal(t, slots, b.fired("s"))
+	first := *b.scheduleNow("s").LastRun
+	b.pass()
+	a := b.start(first, 1)
+	second, err := b.ScheduleTrigger(t.Context(), "s", Submission{Actor: "local"})
+	require.NoError(t, err)
+	b.pass()
+	require.False(t, scan[bool](b, `select admitted from weir.runs where id = $1`, second.ID), "the work of the first goes on")
+	require.Equal(t, "superseded", scan[string](b, `select cancel_cause::text from weir.runs where id = $1`, first))
+	b.finish(a, OutcomeCancelled)
+	b.pass()
+	require.Equal(t, RunCancelled, b.runState(first))
+	b.start(second.ID, 1)
+	require.Empty(t, scan[[]string](b, `select coalesce(array_agg(error), '{}') from weir.quarantine`))
+}
+
 // A run that somebody triggered is a run of the schedule.
 func TestScheduleTrigger(t *testing.T) {
 	t.Parallel()

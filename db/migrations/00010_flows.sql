@@ -105,7 +105,7 @@ create table weir.limits (
   administered_at timestamptz,
   administered_by text,
   constraint limits_pkey primary key (key),
-  constraint limit_key_is_well_formed check (key ~ '^[A-Za-z0-9~][A-Za-z0-9._/:-]{0,255}$'),
+  constraint limit_key_is_well_formed check (key ~ '^[A-Za-z0-9~][A-Za-z0-9._/:~-]{0,255}$'),
   constraint limit_is_positive check (declared > 0 and administered > 0),
   constraint limit_used_is_not_negative check (used >= 0),
   constraint limit_administered_says_by_whom check (num_nonnulls(administered, administered_at, administered_by) in (0, 3))
