@@ -283,13 +283,13 @@ func compact(keys []string) []string {
 
 // sort takes slots from those who are over, and puts those who want some into their lines.
 func (g *gate) sort(ctx context.Context, looked []*applicant) error {
-	var give queries.SlotsGiveParams
+	var give []*applicant
 	var ask queries.SlotsAskParams
 	for _, a := range looked {
 		switch a.standing() {
 		case over:
 			if a.HasSlot {
-				give.Runs, give.Steps = append(give.Runs, a.RunID), append(give.Steps, a.Step)
+				give = append(give, a)
 				g.release(a)
 			}
 		case keeps:
@@ -330,10 +330,8 @@ func (g *gate) sort(ctx context.Context, looked []*applicant) error {
 		}
 	}
 	delete(g.lines, lineStart) // time alone moves it
-	if len(give.Runs) > 0 {
-		if err := g.p.q.SlotsGive(ctx, give); err != nil {
-			return err
-		}
+	if err := g.give(ctx, give); err != nil {
+		return err
 	}
 	if len(ask.Runs) == 0 {
 		return nil
@@ -465,11 +463,14 @@ func (g *gate) heads(ctx context.Context, heads []queries.SlotsHeadsRow) error {
 	for _, a := range looked {
 		byPlace[node{a.RunID, a.Step}] = a
 	}
-	var give queries.SlotsGiveParams
+	var give []*applicant
 	for _, n := range of {
 		a := byPlace[n]
-		if a == nil || a.standing() == over {
-			give.Runs, give.Steps = append(give.Runs, n.run), append(give.Steps, n.step)
+		if a == nil { // the run was deleted
+			a = &applicant{GateLookRow: queries.GateLookRow{RunID: n.run, Step: n.step, RunState: queries.WeirRunState(RunCancelled)}}
+		}
+		if a.standing() == over {
+			give = append(give, a)
 			continue
 		}
 		g.lines[a.line] = true // there may be more behind it
@@ -478,13 +479,33 @@ func (g *gate) heads(ctx context.Context, heads []queries.SlotsHeadsRow) error {
 		}
 		g.apply(a)
 	}
-	if len(give.Runs) == 0 {
+	if len(give) == 0 {
 		return nil
 	}
 	for _, h := range heads {
 		g.lines[h.WaitingOn] = true
 	}
-	return g.p.q.SlotsGive(ctx, give)
+	return g.give(ctx, give)
+}
+
+// give takes applicants out of their lines, and their slots from them. Reconcile looks again at those that have not ended:
+// a run that was paused when the gate looked may have been resumed since, and what stood in a line was passed over then.
+func (g *gate) give(ctx context.Context, from []*applicant) error {
+	if len(from) == 0 {
+		return nil
+	}
+	var p queries.SlotsGiveParams
+	var open queries.DirtyAddParams
+	for _, a := range from {
+		p.Runs, p.Steps = append(p.Runs, a.RunID), append(p.Steps, a.Step)
+		if !RunState(a.RunState).Final() && !StepState(a.State).Final() {
+			open.Runs, open.Steps = append(open.Runs, a.RunID), append(open.Steps, a.Step)
+		}
+	}
+	if err := g.p.q.SlotsGive(ctx, p); err != nil {
+		return err
+	}
+	return g.p.again(ctx, open)
 }
 
 // write stores who got slots, who moved, and the counts.
