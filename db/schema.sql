@@ -2265,7 +2265,17 @@ CREATE VIEW weir.violations AS
                     r_1.idempotency_digest,
                     r_1.rerun_of,
                     r_1.labels,
-                    r_1.description
+                    r_1.description,
+                    r_1.admitted,
+                    r_1.limited,
+                    r_1.wants_output,
+                    r_1.depth,
+                    r_1.plan_version,
+                    r_1.parent_step,
+                    r_1.parent_run,
+                    r_1.timeout,
+                    r_1.failing_at,
+                    r_1.cancel_cause
                    FROM weir.runs r_1
                   WHERE (r_1.id = i.id)
                  OFFSET 0) r)
@@ -2407,7 +2417,12 @@ CREATE VIEW weir.violations AS
                     s_1.waiting_for,
                     s_1.cancel_requested_by,
                     s_1.cancel_reason,
-                    s_1.retry
+                    s_1.retry,
+                    s_1.limited,
+                    s_1.parent,
+                    s_1.item,
+                    s_1.expects,
+                    s_1.cancel_cause
                    FROM weir.steps s_1
                   WHERE (s_1.run_id = r.id)
                  OFFSET 0) s)
@@ -2462,7 +2477,12 @@ CREATE VIEW weir.violations AS
                                     u_1.waiting_for,
                                     u_1.cancel_requested_by,
                                     u_1.cancel_reason,
-                                    u_1.retry
+                                    u_1.retry,
+                                    u_1.limited,
+                                    u_1.parent,
+                                    u_1.item,
+                                    u_1.expects,
+                                    u_1.cancel_cause
                                    FROM weir.steps u_1
                                   WHERE ((u_1.run_id = s.run_id) AND (u_1.step = e.need))
                                  OFFSET 0) u ON (true))
@@ -2612,7 +2632,50 @@ UNION ALL
      CROSS JOIN reconciled)
   WHERE ((t.give_up_at < (clock_timestamp() - '00:01:00'::interval)) AND reconciled.for_a_minute AND (NOT (EXISTS ( SELECT
            FROM weir.steps s
-          WHERE ((s.run_id = t.run_id) AND (s.step = t.step) AND (s.attempt = t.attempt) AND (s.state = 'running'::weir.step_state))))));
+          WHERE ((s.run_id = t.run_id) AND (s.step = t.step) AND (s.attempt = t.attempt) AND (s.state = 'running'::weir.step_state))))))
+UNION ALL
+ SELECT 'limits_count_their_slots'::text AS rule,
+    NULL::uuid AS run_id,
+    NULL::integer AS step,
+    format('used of limit %s is %s, and %s hold a slot of it'::text, t.key, t.used, h.n) AS message
+   FROM (weir.limits t
+     CROSS JOIN LATERAL ( SELECT count(*) AS n
+           FROM weir.slots l
+          WHERE ((l.waiting_on IS NULL) AND (t.key = ANY (l.holds)))) h)
+  WHERE (t.used <> h.n)
+UNION ALL
+ SELECT 'limited_step_runs_with_its_slots'::text AS rule,
+    s.run_id,
+    s.step,
+    'it runs, and holds no slot of its limits'::text AS message
+   FROM weir.steps s
+  WHERE ((s.state = 'running'::weir.step_state) AND s.limited AND (NOT (EXISTS ( SELECT
+           FROM weir.slots l
+          WHERE ((l.run_id = s.run_id) AND (l.step = s.step) AND (l.waiting_on IS NULL))))))
+UNION ALL
+ SELECT 'slots_are_of_what_is_open'::text AS rule,
+    l.run_id,
+    NULLIF(l.step, 0) AS step,
+    format('what asked for it at %s has ended'::text, l.asked_at) AS message
+   FROM (((weir.slots l
+     CROSS JOIN reconciled)
+     LEFT JOIN weir.runs r ON ((r.id = l.run_id)))
+     LEFT JOIN weir.steps s ON (((s.run_id = l.run_id) AND (s.step = l.step))))
+  WHERE (reconciled.for_a_minute AND ((r.id IS NULL) OR (r.finished_at < (clock_timestamp() - '00:01:00'::interval)) OR (s.finished_at < (clock_timestamp() - '00:01:00'::interval))))
+UNION ALL
+ SELECT 'fan_out_counts_its_children'::text AS rule,
+    r.id AS run_id,
+    f.step,
+    format('%s ended and %s failed, and its settled children are %s and %s'::text, f.ended, f.failed, c.ended, c.failed) AS message
+   FROM (((looked_run r
+     JOIN weir.families f ON ((f.run_id = r.id)))
+     JOIN weir.steps s ON (((s.run_id = f.run_id) AND (s.step = f.step))))
+     CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE c_1.settled) AS ended,
+            count(*) FILTER (WHERE (c_1.settled AND ((c_1.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((c_1.state = 'skipped'::weir.step_state) AND (c_1.cause = 'upstream_failed'::weir.cause))))) AS failed
+           FROM (weir.items i
+             JOIN weir.steps c_1 ON (((c_1.run_id = i.run_id) AND (c_1.step = i.step))))
+          WHERE ((i.run_id = f.run_id) AND (i.parent = f.step))) c)
+  WHERE ((s.state = ANY (ARRAY['waiting'::weir.step_state, 'succeeded'::weir.step_state])) AND ((f.ended <> c.ended) OR (f.failed <> c.failed)));
 
 COMMENT ON VIEW weir.violations IS 'Empty, unless an invariant is broken: then each row names the rule and the culprit. Looks at the oldest open runs (4,000 running, 1,000 paused), at the 1,000 newest runs and at the small tables, so it stays affordable and may miss what is elsewhere. What reconcile does a moment later counts only when it is overdue by a minute while somebody reconciles.';
 
@@ -2872,6 +2935,10 @@ COMMENT ON INDEX weir.runs_by_state IS 'Lists the runs of one state, newest firs
 CREATE INDEX runs_cancelling ON weir.runs USING btree (id) WHERE ((cancel_requested_at IS NOT NULL) AND (finished_at IS NULL));
 
 COMMENT ON INDEX weir.runs_cancelling IS 'Runs whose cancellation goes on: looked at every second.';
+
+CREATE INDEX runs_held_back ON weir.runs USING btree (created_at) WHERE ((NOT admitted) AND (finished_at IS NULL));
+
+COMMENT ON INDEX weir.runs_held_back IS 'Runs that wait to be let in.';
 
 CREATE INDEX runs_newest ON weir.runs USING btree (created_at DESC, id DESC);
 

@@ -32,7 +32,7 @@ type gate struct {
 	rates  map[string]*rate
 	lines  map[string]bool // that may move: slots of them became free, or somebody has come
 
-	timed  bool            // something waits for a time
+	timed bool // something waits for a time
 
 	grants  []*applicant
 	moves   []*applicant

@@ -246,3 +246,50 @@ func TestGateAfterLoss(t *testing.T) {
 	require.Equal(t, third, attempts[0].Run)
 	b.clean()
 }
+
+func TestSweepLeavesWhatWaitsAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	o := &observed{expired: map[string]int{}, repaired: map[string]int{}}
+	b.observer = o
+	b.submitYAML("name: x\nconcurrency: {key: r, limit: 1}\nsteps: [{key: a, kind: noop}]")
+	b.submitYAML("name: x\nconcurrency: {key: r, limit: 1}\nsteps: [{key: a, kind: noop}]")
+	b.submitYAML("name: x\ndelay: 1h\nsteps: [{key: a, kind: noop}]")
+	for range 3 {
+		b.submitYAML(limitedBy("k", ""))
+	}
+	b.submitYAML("name: x\nsteps: [{key: w, kind: wait}, {key: v, kind: wait, needs: [w]}]")
+	b.submitYAML(parentPlan)
+	b.submitYAML(fan(", max_parallel: 1"))
+	paused := b.submitYAML("name: x\nsteps: [{key: w, kind: noop}, {key: v, kind: wait, needs: [w]}]")
+	for _, a := range b.claimed() {
+		if a.Run != paused && a.Key == "a" && a.RunName == "x" {
+			b.finish(a, OutcomeSucceeded)
+		}
+	}
+	require.NoError(t, b.RunPause(t.Context(), paused, "local"))
+	b.finish(&Attempt{Run: paused, Step: 1, Attempt: 1, Worker: b.worker}, OutcomeSucceeded)
+	b.claimed()
+	b.exec(`update weir.slots set asked_at = asked_at - interval '1 hour'`)
+	require.NoError(t, b.sweep(t.Context()))
+	require.Empty(t, o.repaired, "nothing is wrong")
+	require.Zero(t, scan[int](b, `select count(*) from weir.dirty`))
+	b.clean()
+}
+
+func TestSweepRepairsLimitsAndFanOuts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submitYAML(fan(", max_parallel: 1"))
+	b.finish(b.claimed()[0], OutcomeSucceeded)
+	a := b.claimed()[0]
+	b.exec(`update weir.limits set used = 7`)
+	b.exec(`update weir.families set total = 3, ended = 1`)
+	require.Equal(t, 2, scan[int](b, `select count(*) from weir.violations`))
+	require.NoError(t, b.sweep(t.Context()))
+	b.pass()
+	b.clean()
+	b.finish(a, OutcomeSucceeded)
+	b.drive(nil)
+	require.Equal(t, RunSucceeded, b.runState(run))
+}

@@ -32,6 +32,7 @@ const (
 	RepairRiverDeleted      = "river_deleted"       // its River job was deleted: the step is cancelled
 	RepairNeedsCounted      = "needs_counted"       // counts of needs were wrong
 	RepairRunCounted        = "run_counted"         // counts of a run were wrong
+	RepairLimitCounted      = "limit_counted"       // the count of a limit was wrong
 	RepairForgotten         = "forgotten"           // something that reconcile should have seen had no dirty row
 )
 

@@ -108,6 +108,9 @@ func (e *Engine) decideNeeds(ctx context.Context, steps []node, recount bool) er
 			if err := s.settle(ctx); err != nil {
 				return err
 			}
+			if err := s.beginLater(ctx); err != nil {
+				return err
+			}
 			after = s.after
 			return nil
 		})

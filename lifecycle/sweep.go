@@ -31,7 +31,7 @@ func (e *Engine) sweepOnce(ctx context.Context) error {
 // has left wrong, so that within a minute each step says what happened and moves on. What has a dirty row is left to
 // reconcile. Each repair is logged and told to the observer.
 func (e *Engine) sweep(ctx context.Context) error {
-	err := errors.Join(e.q.HeardOver(ctx), e.q.QuarantineOver(ctx), e.q.QueuesKeep(ctx), e.expireFetched(ctx, fetchedEver), e.expireLeft(ctx))
+	err := errors.Join(e.q.HeardOver(ctx), e.q.QuarantineOver(ctx), e.q.QueuesKeep(ctx), e.expireFetched(ctx, fetchedEver), e.expireLeft(ctx), e.repairGate(ctx))
 	for _, state := range []RunState{RunRunning, RunPaused} {
 		err = errors.Join(err, e.sweepState(ctx, state))
 	}
@@ -72,7 +72,7 @@ func (e *Engine) sweepState(ctx context.Context, state RunState) error {
 
 // sweepBatch repairs some runs. A part that fails keeps no other from its work.
 func (e *Engine) sweepBatch(ctx context.Context, ids []uuid.UUID) error {
-	return errors.Join(e.repairRiver(ctx, ids), e.repairNeeds(ctx, ids), e.repairRuns(ctx, ids), e.repairHints(ctx, ids))
+	return errors.Join(e.repairRiver(ctx, ids), e.repairNeeds(ctx, ids), e.repairRuns(ctx, ids), e.repairFamilies(ctx, ids), e.repairHints(ctx, ids))
 }
 
 // repaired tells of repairs of one kind, and has reconcile look at what they touched.

@@ -135,20 +135,26 @@ cross join lateral (select l.run_id, l.step from weir.slots l where l.waiting_on
 where t.due_at <= clock_timestamp();
 
 -- name: GateForgotten :execrows
--- Shows the gate what it should have been shown: who holds slots or waits and is over, and who is held back and is in no
--- line.
+-- Shows the gate what it should have been shown: slots of what has ended, lines that nobody holds up, and runs that are held
+-- back and stand in no line.
+with missing as materialized (
+  select l.run_id, nullif(l.step, 0) as step
+  from weir.slots l
+  left join weir.runs r on r.id = l.run_id
+  left join weir.steps s on s.run_id = l.run_id and s.step = l.step
+  where l.asked_at < clock_timestamp() - interval '10 seconds'
+    and (
+      r.id is null or r.state::text in ('succeeded', 'failed', 'cancelled') or l.step > 0 and (s.step is null or s.state >= 'succeeded')
+      or l.waiting_on is not null and exists (select from weir.limits t where t.key = l.waiting_on and t.used = 0)
+    )
+  union all
+  select r.id, null
+  from weir.runs r
+  where not r.admitted and r.finished_at is null and r.state::text = 'running' and r.cancel_requested_at is null and r.created_at < clock_timestamp() - interval '10 seconds'
+    and not exists (select from weir.slots l where l.run_id = r.id and l.step = 0)
+)
 insert into weir.dirty (shard, run_id, step)
-select 16, l.run_id, nullif(l.step, 0)
-from weir.slots l
-left join weir.runs r on r.id = l.run_id
-left join weir.steps s on s.run_id = l.run_id and s.step = l.step
-where l.asked_at < clock_timestamp() - interval '10 seconds'
-  and (r.id is null or r.state::text in ('succeeded', 'failed', 'cancelled') or l.step > 0 and (s.step is null or s.state >= 'succeeded') or l.waiting_on is not null and exists (select from weir.limits t where t.key = l.waiting_on and t.used = 0))
-union all
-select 16, r.id, null
-from weir.runs r
-where r.id = any(@ids::uuid[]) and r.limited and not r.admitted and r.state::text = 'running' and r.cancel_requested_at is null
-  and not exists (select from weir.slots l where l.run_id = r.id and l.step = 0);
+select 16, m.run_id, m.step from missing m where not exists (select from weir.dirty d where d.shard = 16);
 
 -- name: LimitsRecount :many
 -- Puts counts right that are not what the slots say. The caller holds the gate.

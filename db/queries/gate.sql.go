@@ -64,24 +64,30 @@ func (q *Queries) GateDue(ctx context.Context, most int32) ([]GateDueRow, error)
 }
 
 const gateForgotten = `-- name: GateForgotten :execrows
+with missing as materialized (
+  select l.run_id, nullif(l.step, 0) as step
+  from weir.slots l
+  left join weir.runs r on r.id = l.run_id
+  left join weir.steps s on s.run_id = l.run_id and s.step = l.step
+  where l.asked_at < clock_timestamp() - interval '10 seconds'
+    and (
+      r.id is null or r.state::text in ('succeeded', 'failed', 'cancelled') or l.step > 0 and (s.step is null or s.state >= 'succeeded')
+      or l.waiting_on is not null and exists (select from weir.limits t where t.key = l.waiting_on and t.used = 0)
+    )
+  union all
+  select r.id, null
+  from weir.runs r
+  where not r.admitted and r.finished_at is null and r.state::text = 'running' and r.cancel_requested_at is null and r.created_at < clock_timestamp() - interval '10 seconds'
+    and not exists (select from weir.slots l where l.run_id = r.id and l.step = 0)
+)
 insert into weir.dirty (shard, run_id, step)
-select 16, l.run_id, nullif(l.step, 0)
-from weir.slots l
-left join weir.runs r on r.id = l.run_id
-left join weir.steps s on s.run_id = l.run_id and s.step = l.step
-where l.asked_at < clock_timestamp() - interval '10 seconds'
-  and (r.id is null or r.state::text in ('succeeded', 'failed', 'cancelled') or l.step > 0 and (s.step is null or s.state >= 'succeeded') or l.waiting_on is not null and exists (select from weir.limits t where t.key = l.waiting_on and t.used = 0))
-union all
-select 16, r.id, null
-from weir.runs r
-where r.id = any($1::uuid[]) and r.limited and not r.admitted and r.state::text = 'running' and r.cancel_requested_at is null
-  and not exists (select from weir.slots l where l.run_id = r.id and l.step = 0)
+select 16, m.run_id, m.step from missing m where not exists (select from weir.dirty d where d.shard = 16)
 `
 
-// Shows the gate what it should have been shown: who holds slots or waits and is over, and who is held back and is in no
-// line.
-func (q *Queries) GateForgotten(ctx context.Context, ids []uuid.UUID) (int64, error) {
-	result, err := q.db.Exec(ctx, gateForgotten, ids)
+// Shows the gate what it should have been shown: slots of what has ended, lines that nobody holds up, and runs that are held
+// back and stand in no line.
+func (q *Queries) GateForgotten(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, gateForgotten)
 	if err != nil {
 		return 0, err
 	}

@@ -97,8 +97,11 @@ where s.run_id = c.run_id and s.step = c.step and s.state = 'pending'
 select s.run_id, s.step
 from (select unnest(@ids::uuid[]) as id) a
 join weir.runs r on r.id = a.id
-cross join lateral (select s.run_id, s.step, s.needs_open, s.run_if, s.needs_failed from weir.steps s where s.run_id = r.id and s.state = 'pending' offset 0) s
-where r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
+cross join lateral (
+  select s.run_id, s.step, s.needs_open, s.run_if, s.needs_failed, s.expects, s.limited from weir.steps s where s.run_id = r.id and s.state = 'pending' offset 0
+) s
+where r.state in ('running', 'paused') and r.cancel_requested_at is null and r.admitted
+  and not (s.expects is not null and (r.state = 'paused' or s.limited and exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null)))
   and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
   and s.run_id not in (select d.run_id from weir.dirty d);
 
@@ -110,6 +113,7 @@ with missing as materialized (
     case
       when s.state >= 'succeeded' then 'it has ended and is not settled'
       when s.cancel_requested_at is not null then 'its cancellation does not go on'
+      when s.waiting_for in ('run', 'children') then 'what it waited for has ended, or is not there yet'
       else 'it may start and is not dispatched'
     end as why
   from (select unnest(@ids::uuid[]) as id) a
@@ -118,9 +122,12 @@ with missing as materialized (
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
   where r.state::text in ('running', 'paused') and (
     s.state >= 'succeeded'
-    or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
+    or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null) and s.waiting_for is distinct from 'run'
+    or s.waiting_for = 'run' and exists (select from weir.runs c where c.parent_run = s.run_id and c.parent_step = s.step and c.finished_at is not null)
+    or s.waiting_for = 'children' and exists (select from weir.families f where f.run_id = s.run_id and f.step = s.step and (f.ended = f.total or f.expanded < f.total))
     or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
       and (s.state = 'available' or s.state = 'retrying' and s.run_after < clock_timestamp() - interval '10 seconds')
+      and not (s.limited and exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
   )
   union all
   select r.id, null, case when r.steps_open = 0 then 'all of its steps have ended and it has not' else 'its cancellation does not go on' end
@@ -128,10 +135,11 @@ with missing as materialized (
   join weir.runs r on r.id = a.id
   where (
     r.steps_open = 0 and (r.state::text = 'running' or r.state::text = 'paused' and r.cancel_requested_at is not null)
-    or r.state::text in ('running', 'paused') and r.cancel_requested_at is not null and exists (
+    or r.state::text in ('running', 'paused') and (r.cancel_requested_at is not null or r.failing_at is not null) and exists (
       select from weir.steps s
       left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-      where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') or s.state = 'running' and o.attempt is null)
+      where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') and s.waiting_for is distinct from 'run' or s.state = 'running' and o.attempt is null)
+        and (r.cancel_requested_at is not null or s.run_if = 'all_succeeded')
     )
   )
 ), hinted as (
@@ -148,3 +156,40 @@ join missing m on m.run_id = h.run_id and m.step is not distinct from h.step;
 -- Forgets the signs of life of attempts that are over.
 delete from weir.heard h
 where not exists (select from weir.steps s where s.run_id = h.run_id and s.step = h.step and s.attempt = h.attempt and s.state = 'running');
+
+-- name: FamiliesMiscounted :many
+-- Fan-outs whose counts are not what their settled children say.
+select f.run_id, f.step
+from (select unnest(@ids::uuid[]) as id) a
+join weir.families f on f.run_id = a.id
+join weir.steps s on s.run_id = f.run_id and s.step = f.step
+cross join lateral (
+  select
+    count(*) filter (where c.settled) as ended,
+    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+  from weir.items i
+  join weir.steps c on c.run_id = i.run_id and c.step = i.step
+  where i.run_id = f.run_id and i.parent = f.step
+) c
+where s.state::text = 'waiting' and (f.ended <> c.ended or f.failed <> c.failed);
+
+-- name: FamilyLock :many
+select f.run_id, f.step
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+join weir.families f on f.run_id = a.run_id and f.step = a.step
+order by f.run_id, f.step
+for no key update of f;
+
+-- name: FamilyRecount :execrows
+-- Of fan-outs that were locked by a statement before: who settles a child of one counts it into the row after this.
+update weir.families f set ended = c.ended, failed = c.failed
+from (
+  select
+    i.run_id, i.parent, count(*) filter (where c.settled) as ended,
+    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+  from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+  join weir.items i on i.run_id = a.run_id and i.parent = a.step
+  join weir.steps c on c.run_id = i.run_id and c.step = i.step
+  group by i.run_id, i.parent
+) c
+where f.run_id = c.run_id and f.step = c.parent and (f.ended <> c.ended or f.failed <> c.failed);

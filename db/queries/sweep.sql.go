@@ -18,6 +18,7 @@ with missing as materialized (
     case
       when s.state >= 'succeeded' then 'it has ended and is not settled'
       when s.cancel_requested_at is not null then 'its cancellation does not go on'
+      when s.waiting_for in ('run', 'children') then 'what it waited for has ended, or is not there yet'
       else 'it may start and is not dispatched'
     end as why
   from (select unnest($1::uuid[]) as id) a
@@ -26,9 +27,12 @@ with missing as materialized (
   left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
   where r.state::text in ('running', 'paused') and (
     s.state >= 'succeeded'
-    or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null)
+    or s.cancel_requested_at is not null and (s.state <> 'running' or o.attempt is null) and s.waiting_for is distinct from 'run'
+    or s.waiting_for = 'run' and exists (select from weir.runs c where c.parent_run = s.run_id and c.parent_step = s.step and c.finished_at is not null)
+    or s.waiting_for = 'children' and exists (select from weir.families f where f.run_id = s.run_id and f.step = s.step and (f.ended = f.total or f.expanded < f.total))
     or s.runs_on = 'replica' and s.river_job_id is null and r.state = 'running' and r.cancel_requested_at is null and s.cancel_requested_at is null
       and (s.state = 'available' or s.state = 'retrying' and s.run_after < clock_timestamp() - interval '10 seconds')
+      and not (s.limited and exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
   )
   union all
   select r.id, null, case when r.steps_open = 0 then 'all of its steps have ended and it has not' else 'its cancellation does not go on' end
@@ -36,10 +40,11 @@ with missing as materialized (
   join weir.runs r on r.id = a.id
   where (
     r.steps_open = 0 and (r.state::text = 'running' or r.state::text = 'paused' and r.cancel_requested_at is not null)
-    or r.state::text in ('running', 'paused') and r.cancel_requested_at is not null and exists (
+    or r.state::text in ('running', 'paused') and (r.cancel_requested_at is not null or r.failing_at is not null) and exists (
       select from weir.steps s
       left join weir.stops o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-      where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') or s.state = 'running' and o.attempt is null)
+      where s.run_id = r.id and (s.state in ('pending', 'available', 'retrying', 'waiting') and s.waiting_for is distinct from 'run' or s.state = 'running' and o.attempt is null)
+        and (r.cancel_requested_at is not null or s.run_if = 'all_succeeded')
     )
   )
 ), hinted as (
@@ -79,6 +84,114 @@ func (q *Queries) DirtyForgotten(ctx context.Context, ids []uuid.UUID) ([]DirtyF
 		return nil, err
 	}
 	return items, nil
+}
+
+const familiesMiscounted = `-- name: FamiliesMiscounted :many
+select f.run_id, f.step
+from (select unnest($1::uuid[]) as id) a
+join weir.families f on f.run_id = a.id
+join weir.steps s on s.run_id = f.run_id and s.step = f.step
+cross join lateral (
+  select
+    count(*) filter (where c.settled) as ended,
+    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+  from weir.items i
+  join weir.steps c on c.run_id = i.run_id and c.step = i.step
+  where i.run_id = f.run_id and i.parent = f.step
+) c
+where s.state::text = 'waiting' and (f.ended <> c.ended or f.failed <> c.failed)
+`
+
+type FamiliesMiscountedRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+// Fan-outs whose counts are not what their settled children say.
+func (q *Queries) FamiliesMiscounted(ctx context.Context, ids []uuid.UUID) ([]FamiliesMiscountedRow, error) {
+	rows, err := q.db.Query(ctx, familiesMiscounted, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FamiliesMiscountedRow
+	for rows.Next() {
+		var i FamiliesMiscountedRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const familyLock = `-- name: FamilyLock :many
+select f.run_id, f.step
+from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
+join weir.families f on f.run_id = a.run_id and f.step = a.step
+order by f.run_id, f.step
+for no key update of f
+`
+
+type FamilyLockParams struct {
+	Runs  []uuid.UUID
+	Steps []int32
+}
+
+type FamilyLockRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+func (q *Queries) FamilyLock(ctx context.Context, arg FamilyLockParams) ([]FamilyLockRow, error) {
+	rows, err := q.db.Query(ctx, familyLock, arg.Runs, arg.Steps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FamilyLockRow
+	for rows.Next() {
+		var i FamilyLockRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const familyRecount = `-- name: FamilyRecount :execrows
+update weir.families f set ended = c.ended, failed = c.failed
+from (
+  select
+    i.run_id, i.parent, count(*) filter (where c.settled) as ended,
+    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+  from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
+  join weir.items i on i.run_id = a.run_id and i.parent = a.step
+  join weir.steps c on c.run_id = i.run_id and c.step = i.step
+  group by i.run_id, i.parent
+) c
+where f.run_id = c.run_id and f.step = c.parent and (f.ended <> c.ended or f.failed <> c.failed)
+`
+
+type FamilyRecountParams struct {
+	Runs  []uuid.UUID
+	Steps []int32
+}
+
+// Of fan-outs that were locked by a statement before: who settles a child of one counts it into the row after this.
+func (q *Queries) FamilyRecount(ctx context.Context, arg FamilyRecountParams) (int64, error) {
+	result, err := q.db.Exec(ctx, familyRecount, arg.Runs, arg.Steps)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const heardOver = `-- name: HeardOver :exec
@@ -183,8 +296,11 @@ const pendingDecided = `-- name: PendingDecided :many
 select s.run_id, s.step
 from (select unnest($1::uuid[]) as id) a
 join weir.runs r on r.id = a.id
-cross join lateral (select s.run_id, s.step, s.needs_open, s.run_if, s.needs_failed from weir.steps s where s.run_id = r.id and s.state = 'pending' offset 0) s
-where r.state in ('running', 'paused') and r.cancel_requested_at is null and (r.start_at is null or r.start_at <= clock_timestamp())
+cross join lateral (
+  select s.run_id, s.step, s.needs_open, s.run_if, s.needs_failed, s.expects, s.limited from weir.steps s where s.run_id = r.id and s.state = 'pending' offset 0
+) s
+where r.state in ('running', 'paused') and r.cancel_requested_at is null and r.admitted
+  and not (s.expects is not null and (r.state = 'paused' or s.limited and exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null)))
   and (s.needs_open = 0 or s.run_if = 'all_succeeded' and s.needs_failed > 0)
   and s.run_id not in (select d.run_id from weir.dirty d)
 `
