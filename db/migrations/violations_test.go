@@ -99,6 +99,16 @@ func corruptions() []corruption {
 			"insert into weir.stops (run_id, step, attempt, worker_id, cause, grace, give_up_at) values ($1, 1, 1, $1, 'deadline', '1s', clock_timestamp() - interval '2 minutes')",
 			[]string{"stops_are_of_running_attempts 1: attempt 1 was to be stopped until .*, and is not the running one"},
 		},
+		{"update weir.steps set limited = true where run_id = $1 and step = 3", []string{"limited_step_runs_with_its_slots 3: it runs, and holds no slot of its limits"}},
+		{
+			`with s as (update weir.steps set finished_at = clock_timestamp() - interval '2 minutes' where run_id = $1 and step = 2)
+			insert into weir.slots (run_id, step, waiting_on) values ($1, 2, 'k')`,
+			[]string{"slots_are_of_what_is_open 2: what asked for it at .* has ended"},
+		},
+		{
+			"insert into weir.families (run_id, step, total, expanded, ended) values ($1, 1, 1, 1, 1)",
+			[]string{"fan_out_counts_its_children 1: 1 ended and 0 failed, and its settled children are 0 and 0"},
+		},
 	}
 }
 
@@ -133,6 +143,9 @@ func TestViolationsNameEachCorruption(t *testing.T) {
 	}
 	require.Equal(t, []string{"open_run_can_go_on -: all that is open waits for each other: k1, k2, k3"}, violations(t, pool, circle(t, pool)))
 	named["open_run_can_go_on"] = true
+	plant(t, pool, "insert into weir.limits (key, used) select 'k', 1 from weir.runs where id = $1", healthy(t, pool))
+	require.Equal(t, "used of limit k is 1, and 0 hold a slot of it", one[string](t, pool, "select message from weir.violations where rule = 'limits_count_their_slots'"))
+	named["limits_count_their_slots"] = true
 
 	rule := regexp.MustCompile(`(?:SELECT |\()'([a-z_]+)'::text`)
 	var all []string
