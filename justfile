@@ -15,6 +15,14 @@ dev *args:
 test *args='./...':
     go test {{ args }}
 
+# Plays random plans against the model of the specification for longer: just model 2000
+model checks='500':
+    go test -count=1 -timeout 2h -run 'TestModel$' ./lifecycle -rapid.checks {{ checks }} -rapid.shrinktime 1ms
+
+# Runs the tests of several processes in their full size: just integration-full -run TestO9
+integration-full *args:
+    WEIR_INTEGRATION_FULL=1 go test -count=1 -timeout 2h {{ args }} ./integration
+
 # Measures Weir beside raw River: just bench --runs 5000
 bench *args:
     go run -C bench . {{ args }}
