@@ -53,7 +53,9 @@ func TestBulks(t *testing.T) {
 	require.Eventually(t, func() bool { return scan[int](b, `select count(*)::int from weir.runs where state = 'cancelled'`) == 1 }, eventually, often)
 	rerun := b.ask(http.MethodPost, "/v1/runs:rerun", `{"filter": {"labels": {"n": "1"}}}`)
 	require.Equal(t, http.StatusAccepted, rerun.StatusCode, "%s", rerun.body)
-	require.Eventually(t, func() bool { return scan[int](b, `select count(*)::int from weir.runs where rerun_of is not null`) == 1 }, eventually, often)
+	require.Eventually(t, func() bool {
+		return scan[int](b, `select count(*)::int from weir.runs where rerun_of is not null`) == 1
+	}, eventually, often)
 }
 
 func TestBulksThatAreNone(t *testing.T) {

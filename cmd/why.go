@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	client "github.com/weirqueue/weir/openapi/client/go"
 )
@@ -59,20 +60,41 @@ func whyTable(t *tableWriter, why client.Why) {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(detail)) {
-			for _, text := range detailLines(name, detail[name]) {
+			for _, text := range detailLines(detail[name]) {
 				t.line(printable("    " + strings.ReplaceAll(name, "_", " ") + ": " + text))
 			}
 		}
 	}
 }
 
-// detailLines is a member of a reason's detail for people: none for what says nothing, one for each need.
-func detailLines(name string, raw json.RawMessage) []string {
-	var needs []struct{ Step, State, Cause string }
-	if name == "needs" && json.Unmarshal(raw, &needs) == nil {
-		lines := make([]string, len(needs))
-		for i, need := range needs {
-			lines[i] = fmt.Sprintf("%s is %s (%s)", need.Step, need.State, need.Cause)
+// detailLines is a member of a reason's detail for people: none for what says nothing, one for each step or run of a list.
+func detailLines(raw json.RawMessage) []string {
+	var listed []struct {
+		Run, Step, State, Cause string
+		At                      *time.Time
+	}
+	if json.Unmarshal(raw, &listed) == nil && listed != nil {
+		lines := make([]string, len(listed))
+		for i, one := range listed {
+			var words []string
+			if one.Run != "" {
+				words = append(words, "run "+one.Run)
+			}
+			if one.Step != "" && one.Run != "" {
+				words = append(words, "step "+one.Step)
+			} else if one.Step != "" {
+				words = append(words, one.Step)
+			}
+			if one.State != "" {
+				words = append(words, "is "+one.State)
+			}
+			if one.Cause != "" {
+				words = append(words, "("+one.Cause+")")
+			}
+			if one.At != nil {
+				words = append(words, "since "+moment(*one.At))
+			}
+			lines[i] = strings.Join(words, " ")
 		}
 		return lines
 	}

@@ -17,8 +17,8 @@ import (
 
 // How many runs are dealt with in one transaction.
 const (
-	bulkMost   = 100
-	bulkAlone  = 10 // of those that are dealt with one after the other: pauses hold the shard of each until the end
+	bulkMost  = 100
+	bulkAlone = 10 // of those that are dealt with one after the other: pauses hold the shard of each until the end
 )
 
 // bulkTries is how often a batch that meets what others hold is tried before others may try.

@@ -23,6 +23,13 @@ const (
 	lineRate  = "~rate/"
 )
 
+// How our own keys of weir.limits begin.
+const (
+	lineKey  = "~key/"  // the one live run of a key
+	lineRun  = "~run/"  // max_parallel of a run
+	lineEach = "~each/" // max_parallel of a fan-out
+)
+
 // gate decides who gets slots. One pass at a time is it, across all replicas: it counts what is held, so that no limit is
 // exceeded at any instant, and gives slots in the order of priority and of asking, a line for each key. What needs slots of
 // several keys gets all of them or none, and stands in the line of one that it lacks: nobody keeps a slot while it waits.
@@ -87,15 +94,15 @@ func (a *applicant) claims() []claim {
 	}
 	if !a.IsStep {
 		if a.RunKey != nil {
-			out = append(out, claim{"~key/" + *a.RunKey, 1})
+			out = append(out, claim{lineKey + *a.RunKey, 1})
 		}
 		return out
 	}
 	if a.EachParallel > 0 {
-		out = append(out, claim{fmt.Sprintf("~each/%s/%d", a.RunID, a.Parent), a.EachParallel})
+		out = append(out, claim{fmt.Sprintf(lineEach+"%s/%d", a.RunID, a.Parent), a.EachParallel})
 	}
 	if a.RunParallel > 0 && a.Expects == nil {
-		out = append(out, claim{"~run/" + a.RunID.String(), a.RunParallel})
+		out = append(out, claim{lineRun + a.RunID.String(), a.RunParallel})
 	}
 	return out
 }

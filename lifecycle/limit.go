@@ -113,6 +113,18 @@ func (r *Reader) LimitGet(ctx context.Context, key string) (*LimitView, error) {
 	return &view, err
 }
 
+// limitRow reads a limit, also one of ours, without its holders; one that there is not has no Limit.
+func (r *Reader) limitRow(ctx context.Context, key string) (LimitView, error) {
+	row, err := r.queries().LimitView(ctx, key)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return LimitView{Key: key}, nil
+	}
+	if err != nil {
+		return LimitView{}, readError(err)
+	}
+	return limitView(queries.LimitViewsRow(row)), nil
+}
+
 func (r *Reader) limitHolders(ctx context.Context, key string, most int32) ([]LimitHolder, error) {
 	rows, err := r.queries().LimitHolders(ctx, queries.LimitHoldersParams{Key: key, Most: most})
 	if err != nil {

@@ -130,7 +130,7 @@ func (w *why) ask() error {
 	case StepAvailable:
 		return w.claimable()
 	case StepWaiting:
-		w.waiting()
+		return w.waiting()
 	case StepRunning, StepSucceeded, StepFailed, StepCrashed, StepTimedOut, StepLost, StepCancelled, StepSkipped:
 	}
 	return nil
@@ -147,8 +147,8 @@ func (w *why) final() error {
 
 // pending is what it waits for within its run.
 func (w *why) pending() error {
-	if w.row.StartsLater {
-		w.add(ReasonStartAt, "its run starts later", map[string]any{"start_at": timeOf(w.row.StartAt)})
+	if err := w.heldBack(); err != nil {
+		return err
 	}
 	if w.row.NeedsOpen == 0 {
 		return nil
@@ -175,8 +175,14 @@ func (w *why) needs(code ReasonCode, message string, failed bool) error {
 
 // claimable is why nobody has claimed it yet.
 func (w *why) claimable() error {
+	if err := w.heldBack(); err != nil {
+		return err
+	}
 	if w.row.QueuePausedAt != nil {
 		w.add(ReasonQueuePaused, "its queue is paused", map[string]any{"queue": w.row.Queue, "since": timeOf(w.row.QueuePausedAt)})
+	}
+	if w.row.Line != "" {
+		return nil // no worker is asked yet
 	}
 	workers, err := w.reader.queries().StepWhyWorkers(w.ctx, queries.StepWhyWorkersParams{Queue: w.row.Queue, Kind: w.row.Kind})
 	if err != nil {
@@ -200,22 +206,6 @@ func (w *why) claimable() error {
 		w.add(ReasonNoFreeSlot, "every worker that could take it is busy", detail)
 	}
 	return nil
-}
-
-// waiting is what it needs from outside. A time, children and a child run are no reasons of their own: waiting_for
-// of the step says so.
-func (w *why) waiting() {
-	if w.row.WaitingFor == nil {
-		return
-	}
-	switch *w.row.WaitingFor {
-	case "signal":
-		w.add(ReasonWaitingSignal, "it waits for a signal", nil)
-	case "approval":
-		w.add(ReasonWaitingApproval, "it waits for somebody's approval", nil)
-	case "decision":
-		w.add(ReasonWaitingDecision, "its attempts are used up: it waits for somebody's decision", map[string]any{"last_outcome": w.row.LastOutcome})
-	}
 }
 
 // timeOf writes a time as the API does: RFC 3339, UTC, microseconds.

@@ -12,11 +12,200 @@ import (
 	"github.com/google/uuid"
 )
 
+const childRun = `-- name: ChildRun :one
+select id, state, cause from weir.runs where parent_run = $1::uuid and parent_step = $2::int
+`
+
+type ChildRunParams struct {
+	Run  uuid.UUID
+	Step int32
+}
+
+type ChildRunRow struct {
+	ID    uuid.UUID
+	State WeirRunState
+	Cause WeirCause
+}
+
+// The child run of a step.
+func (q *Queries) ChildRun(ctx context.Context, arg ChildRunParams) (ChildRunRow, error) {
+	row := q.db.QueryRow(ctx, childRun, arg.Run, arg.Step)
+	var i ChildRunRow
+	err := row.Scan(&i.ID, &i.State, &i.Cause)
+	return i, err
+}
+
+const childrenOpen = `-- name: ChildrenOpen :many
+select s.key, s.state, s.cause
+from weir.items i
+cross join lateral (select s.key, s.state, s.cause, s.settled from weir.steps s where s.run_id = i.run_id and s.step = i.step limit 1) s
+where i.run_id = $1 and i.parent = $2 and not s.settled
+order by i.item
+limit $3
+`
+
+type ChildrenOpenParams struct {
+	Run    uuid.UUID
+	Parent int32
+	Max    int32
+}
+
+type ChildrenOpenRow struct {
+	Key   string
+	State WeirStepState
+	Cause WeirCause
+}
+
+// Children of a fan-out that have not ended.
+func (q *Queries) ChildrenOpen(ctx context.Context, arg ChildrenOpenParams) ([]ChildrenOpenRow, error) {
+	rows, err := q.db.Query(ctx, childrenOpen, arg.Run, arg.Parent, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChildrenOpenRow
+	for rows.Next() {
+		var i ChildrenOpenRow
+		if err := rows.Scan(&i.Key, &i.State, &i.Cause); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const familyView = `-- name: FamilyView :one
+select total, expanded, ended from weir.families where run_id = $1 and step = $2
+`
+
+type FamilyViewParams struct {
+	Run  uuid.UUID
+	Step int32
+}
+
+type FamilyViewRow struct {
+	Total    int32
+	Expanded int32
+	Ended    int32
+}
+
+func (q *Queries) FamilyView(ctx context.Context, arg FamilyViewParams) (FamilyViewRow, error) {
+	row := q.db.QueryRow(ctx, familyView, arg.Run, arg.Step)
+	var i FamilyViewRow
+	err := row.Scan(&i.Total, &i.Expanded, &i.Ended)
+	return i, err
+}
+
+const linePlace = `-- name: LinePlace :one
+select count(*)::int from (
+  select from weir.slots l where l.waiting_on = $1::text and (l.priority, l.seq) < ($2::smallint, $3::bigint) order by l.priority, l.seq limit 1000
+) b
+`
+
+type LinePlaceParams struct {
+	Line     string
+	Priority int16
+	Seq      int64
+}
+
+// How many stand before this place in a line, counted up to 1,000.
+func (q *Queries) LinePlace(ctx context.Context, arg LinePlaceParams) (int32, error) {
+	row := q.db.QueryRow(ctx, linePlace, arg.Line, arg.Priority, arg.Seq)
+	var column_1 int32
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const rateView = `-- name: RateView :one
+select
+  t.rate_limit, (extract(epoch from t.rate_per) * 1000)::bigint as per_ms,
+  greatest(t.refilled_at + greatest(1 - t.tokens, 0) * t.rate_per / t.rate_limit, clock_timestamp())::timestamptz as refills_at
+from weir.rates t
+where t.key = $1
+`
+
+type RateViewRow struct {
+	RateLimit int32
+	PerMs     int64
+	RefillsAt time.Time
+}
+
+// A bucket, and when the next token is in it.
+func (q *Queries) RateView(ctx context.Context, key string) (RateViewRow, error) {
+	row := q.db.QueryRow(ctx, rateView, key)
+	var i RateViewRow
+	err := row.Scan(&i.RateLimit, &i.PerMs, &i.RefillsAt)
+	return i, err
+}
+
+const runLive = `-- name: RunLive :one
+select r.id, r.state, r.cancel_requested_at from weir.runs r where r.key = $1::text and r.admitted and r.finished_at is null
+`
+
+type RunLiveRow struct {
+	ID                uuid.UUID
+	State             WeirRunState
+	CancelRequestedAt *time.Time
+}
+
+// The live run of a key.
+func (q *Queries) RunLive(ctx context.Context, key string) (RunLiveRow, error) {
+	row := q.db.QueryRow(ctx, runLive, key)
+	var i RunLiveRow
+	err := row.Scan(&i.ID, &i.State, &i.CancelRequestedAt)
+	return i, err
+}
+
+const slotsOfRun = `-- name: SlotsOfRun :many
+select s.key, s.state
+from weir.slots l
+join weir.steps s on s.run_id = l.run_id and s.step = l.step
+where l.run_id = $1 and l.waiting_on is null and l.holds @> array[$2::text]
+order by l.seq
+limit $3
+`
+
+type SlotsOfRunParams struct {
+	Run uuid.UUID
+	Key string
+	Max int32
+}
+
+type SlotsOfRunRow struct {
+	Key   string
+	State WeirStepState
+}
+
+// Steps of a run that hold a slot of a key of ours.
+func (q *Queries) SlotsOfRun(ctx context.Context, arg SlotsOfRunParams) ([]SlotsOfRunRow, error) {
+	rows, err := q.db.Query(ctx, slotsOfRun, arg.Run, arg.Key, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SlotsOfRunRow
+	for rows.Next() {
+		var i SlotsOfRunRow
+		if err := rows.Scan(&i.Key, &i.State); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const stepWhy = `-- name: StepWhy :one
 select
   s.step, s.key, s.kind, s.queue, s.state, s.cause, s.attempt, s.failures, s.max_attempts, s.last_outcome, s.waiting_for, s.worker_id,
   s.started_at, s.deadline_at, s.finished_at, s.run_after, s.needs_open, s.settled,
-  r.state as run_state, r.start_at,
+  s.expects, s.parent, r.state as run_state, r.start_at, r.admitted, r.key as run_key,
+  coalesce(l.waiting_on, '')::text as line, coalesce(l.priority, 0)::smallint as line_priority, coalesce(l.seq, 0)::bigint as line_seq, coalesce(l.step, 0)::int as line_step,
   coalesce(s.cancel_requested_at, r.cancel_requested_at) as cancel_requested_at,
   coalesce(s.cancel_requested_by, r.cancel_requested_by, '')::text as cancel_requested_by,
   coalesce(s.run_after > clock_timestamp(), false)::bool as backs_off,
@@ -24,6 +213,7 @@ select
   (select q.paused_at from weir.river_queue q where q.name = s.queue) as queue_paused_at
 from weir.steps s
 join weir.runs r on r.id = s.run_id
+left join weir.slots l on l.run_id = s.run_id and l.step = case when r.admitted then s.step else 0 end and l.waiting_on is not null
 where s.run_id = $1 and s.key = $2
 `
 
@@ -51,8 +241,16 @@ type StepWhyRow struct {
 	RunAfter          *time.Time
 	NeedsOpen         int32
 	Settled           bool
+	Expects           *string
+	Parent            *int32
 	RunState          WeirRunState
 	StartAt           *time.Time
+	Admitted          bool
+	RunKey            *string
+	Line              string
+	LinePriority      int16
+	LineSeq           int64
+	LineStep          int32
 	CancelRequestedAt *time.Time
 	CancelRequestedBy string
 	BacksOff          bool
@@ -82,8 +280,16 @@ func (q *Queries) StepWhy(ctx context.Context, arg StepWhyParams) (StepWhyRow, e
 		&i.RunAfter,
 		&i.NeedsOpen,
 		&i.Settled,
+		&i.Expects,
+		&i.Parent,
 		&i.RunState,
 		&i.StartAt,
+		&i.Admitted,
+		&i.RunKey,
+		&i.Line,
+		&i.LinePriority,
+		&i.LineSeq,
+		&i.LineStep,
 		&i.CancelRequestedAt,
 		&i.CancelRequestedBy,
 		&i.BacksOff,
