@@ -111,6 +111,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.logs(routes)
 	s.why(routes)
 	s.cancel(routes)
+	s.byKey(routes)
 	s.pause(routes)
 	s.rerun(routes)
 	s.decision(routes)

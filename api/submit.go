@@ -36,16 +36,21 @@ func (s *server) submit(routes huma.API) {
 		},
 	}, s.runSubmit)
 	call.Parameters = append(call.Parameters, idempotencyParam())
-	call.RequestBody = &huma.RequestBody{
+	call.RequestBody = submitBody()
+	replay := *call.Responses["201"]
+	replay.Description = "The run that the Idempotency-Key made before"
+	call.Responses["200"] = &replay
+	call.Responses["201"].Description = "The run"
+}
+
+// submitBody describes what is submitted.
+func submitBody() *huma.RequestBody {
+	return &huma.RequestBody{
 		Description: "The plan, or the name of one with what is special about this run.", Required: true,
 		Content: map[string]*huma.MediaType{"application/json": {
 			Schema: &huma.Schema{OneOf: []*huma.Schema{{Ref: schemaPrefix + "Plan"}, {Ref: schemaPrefix + namedBody}}}, Example: examplePlan(),
 		}},
 	}
-	replay := *call.Responses["201"]
-	replay.Description = "The run that the Idempotency-Key made before"
-	call.Responses["200"] = &replay
-	call.Responses["201"].Description = "The run"
 }
 
 func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput, error) {

@@ -690,6 +690,27 @@ func (e StepState) Valid() bool {
 	}
 }
 
+// Defines values for RunBykeyParamsOnConflict.
+const (
+	RunBykeyParamsOnConflictKeep    RunBykeyParamsOnConflict = "keep"
+	RunBykeyParamsOnConflictQueue   RunBykeyParamsOnConflict = "queue"
+	RunBykeyParamsOnConflictReplace RunBykeyParamsOnConflict = "replace"
+)
+
+// Valid indicates whether the value is a known member of the RunBykeyParamsOnConflict enum.
+func (e RunBykeyParamsOnConflict) Valid() bool {
+	switch e {
+	case RunBykeyParamsOnConflictKeep:
+		return true
+	case RunBykeyParamsOnConflictQueue:
+		return true
+	case RunBykeyParamsOnConflictReplace:
+		return true
+	default:
+		return false
+	}
+}
+
 // BuildInfo defines model for BuildInfo.
 type BuildInfo struct {
 	// Modified Whether there were changes on top of it.
@@ -1946,6 +1967,23 @@ type RunSubmitParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// RunBykeyJSONBody defines parameters for RunBykey.
+type RunBykeyJSONBody struct {
+	union json.RawMessage
+}
+
+// RunBykeyParams defines parameters for RunBykey.
+type RunBykeyParams struct {
+	// OnConflict What happens when a run of the key is live. keep: it is the answer. replace: it is cancelled, and the new one starts when its work has really stopped. queue: the new one starts when it has ended.
+	OnConflict *RunBykeyParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+
+	// IdempotencyKey Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// RunBykeyParamsOnConflict defines parameters for RunBykey.
+type RunBykeyParamsOnConflict string
+
 // LogListParams defines parameters for LogList.
 type LogListParams struct {
 	// Limit How many items a page has at most.
@@ -2039,6 +2077,9 @@ type PlanPutJSONRequestBody = Plan
 // RunSubmitJSONRequestBody defines body for RunSubmit for application/json ContentType.
 type RunSubmitJSONRequestBody RunSubmitJSONBody
 
+// RunBykeyJSONRequestBody defines body for RunBykey for application/json ContentType.
+type RunBykeyJSONRequestBody RunBykeyJSONBody
+
 // RunCancelJSONRequestBody defines body for RunCancel for application/json ContentType.
 type RunCancelJSONRequestBody = Cancel
 
@@ -2127,6 +2168,68 @@ func (t RunSubmitJSONBody) MarshalJSON() ([]byte, error) {
 }
 
 func (t *RunSubmitJSONBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsPlan returns the union data inside the RunBykeyJSONBody as a Plan
+func (t RunBykeyJSONBody) AsPlan() (Plan, error) {
+	var body Plan
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlan overwrites any union data inside the RunBykeyJSONBody as the provided Plan
+func (t *RunBykeyJSONBody) FromPlan(v Plan) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlan performs a merge with any union data inside the RunBykeyJSONBody, using the provided Plan
+func (t *RunBykeyJSONBody) MergePlan(v Plan) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNamedRun returns the union data inside the RunBykeyJSONBody as a NamedRun
+func (t RunBykeyJSONBody) AsNamedRun() (NamedRun, error) {
+	var body NamedRun
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNamedRun overwrites any union data inside the RunBykeyJSONBody as the provided NamedRun
+func (t *RunBykeyJSONBody) FromNamedRun(v NamedRun) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNamedRun performs a merge with any union data inside the RunBykeyJSONBody, using the provided NamedRun
+func (t *RunBykeyJSONBody) MergeNamedRun(v NamedRun) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t RunBykeyJSONBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *RunBykeyJSONBody) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -2364,6 +2467,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/runs (the `RunSubmit` operationId).
 	RunSubmit(ctx context.Context, params *RunSubmitParams, body RunSubmitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunBykeyWithBody Have a run under a key
+	//
+	// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+	RunBykeyWithBody(ctx context.Context, key string, params *RunBykeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunBykey Have a run under a key
+	//
+	// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+	RunBykey(ctx context.Context, key string, params *RunBykeyParams, body RunBykeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RunGet Read a run
 	//
@@ -3025,6 +3146,44 @@ func (c *Client) RunSubmitWithBody(ctx context.Context, params *RunSubmitParams,
 // Corresponds with POST /v1/runs (the `RunSubmit` operationId).
 func (c *Client) RunSubmit(ctx context.Context, params *RunSubmitParams, body RunSubmitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRunSubmitRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunBykeyWithBody Have a run under a key
+//
+// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+func (c *Client) RunBykeyWithBody(ctx context.Context, key string, params *RunBykeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunBykeyRequestWithBody(c.Server, key, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunBykey Have a run under a key
+//
+// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+func (c *Client) RunBykey(ctx context.Context, key string, params *RunBykeyParams, body RunBykeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunBykeyRequest(c.Server, key, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4659,6 +4818,95 @@ func NewRunSubmitRequestWithBody(server string, params *RunSubmitParams, content
 	return req, nil
 }
 
+// NewRunBykeyRequest calls the generic RunBykey builder with application/json body
+func NewRunBykeyRequest(server string, key string, params *RunBykeyParams, body RunBykeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunBykeyRequestWithBody(server, key, params, "application/json", bodyReader)
+}
+
+// NewRunBykeyRequestWithBody constructs an http.Request for the RunBykey method, with any body, and a specified content type
+func NewRunBykeyRequestWithBody(server string, key string, params *RunBykeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/by-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OnConflict != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "on_conflict", *params.OnConflict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRunGetRequest constructs an http.Request for the RunGet method
 func NewRunGetRequest(server string, run openapi_types.UUID) (*http.Request, error) {
 	var err error
@@ -6233,6 +6481,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/runs (the `RunSubmit` operationId).
 	RunSubmitWithResponse(ctx context.Context, params *RunSubmitParams, body RunSubmitJSONRequestBody, reqEditors ...RequestEditorFn) (*RunSubmitResponse, error)
 
+	// RunBykeyWithBodyWithResponse Have a run under a key
+	//
+	// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+	RunBykeyWithBodyWithResponse(ctx context.Context, key string, params *RunBykeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunBykeyResponse, error)
+
+	// RunBykeyWithResponse Have a run under a key
+	//
+	// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+	RunBykeyWithResponse(ctx context.Context, key string, params *RunBykeyParams, body RunBykeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RunBykeyResponse, error)
+
 	// RunGetWithResponse Read a run
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7344,6 +7610,54 @@ func (r RunSubmitResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RunSubmitResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunBykeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Run
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Run
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunBykeyResponse) GetJSON200() *Run {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RunBykeyResponse) GetJSON201() *Run {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r RunBykeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunBykeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunBykeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunBykeyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8830,6 +9144,36 @@ func (c *ClientWithResponses) RunSubmitWithResponse(ctx context.Context, params 
 	return ParseRunSubmitResponse(rsp)
 }
 
+// RunBykeyWithBodyWithResponse Have a run under a key
+//
+// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+func (c *ClientWithResponses) RunBykeyWithBodyWithResponse(ctx context.Context, key string, params *RunBykeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunBykeyResponse, error) {
+	rsp, err := c.RunBykeyWithBody(ctx, key, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunBykeyResponse(rsp)
+}
+
+// RunBykeyWithResponse Have a run under a key
+//
+// At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/runs/by-key/{key} (the `RunBykey` operationId).
+func (c *ClientWithResponses) RunBykeyWithResponse(ctx context.Context, key string, params *RunBykeyParams, body RunBykeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RunBykeyResponse, error) {
+	rsp, err := c.RunBykey(ctx, key, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunBykeyResponse(rsp)
+}
+
 // RunGetWithResponse Read a run
 //
 // Returns a wrapper object for the known response body format(s).
@@ -9859,6 +10203,39 @@ func ParseRunSubmitResponse(rsp *http.Response) (*RunSubmitResponse, error) {
 	}
 
 	response := &RunSubmitResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunBykeyResponse parses an HTTP response from a RunBykeyWithResponse call
+func ParseRunBykeyResponse(rsp *http.Response) (*RunBykeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunBykeyResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

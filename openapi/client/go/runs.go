@@ -27,6 +27,48 @@ func (w *Weir) RunSubmit(ctx context.Context, plan json.RawMessage, key string) 
 	})
 }
 
+// RunByKey has a run under a key: the live one of the key with keep, or else a new one, as onConflict says (keep, replace or
+// queue). idempotencyKey is as key of [Weir.RunSubmit].
+func (w *Weir) RunByKey(ctx context.Context, key string, onConflict RunBykeyParamsOnConflict, plan json.RawMessage, idempotencyKey string) (Answer[Run], error) {
+	if err := made(&idempotencyKey); err != nil {
+		return Answer[Run]{}, err
+	}
+	params := &RunBykeyParams{OnConflict: &onConflict, IdempotencyKey: &idempotencyKey}
+	return call[Run](ctx, w, func(ctx context.Context) (*http.Response, error) {
+		return w.client.RunBykeyWithBody(ctx, key, params, contentType, bytes.NewReader(plan))
+	})
+}
+
+// RunRerun does a run again that has ended. key is as that of [Weir.RunSubmit].
+func (w *Weir) RunRerun(ctx context.Context, run uuid.UUID, how Rerun, key string) (Answer[Run], error) {
+	if err := made(&key); err != nil {
+		return Answer[Run]{}, err
+	}
+	return call[Run](ctx, w, func(ctx context.Context) (*http.Response, error) {
+		return w.client.RunRerun(ctx, run, &RunRerunParams{IdempotencyKey: &key}, how)
+	})
+}
+
+// made gives a call that makes something an Idempotency-Key, unless it has one.
+func made(key *string) error {
+	if *key != "" {
+		return nil
+	}
+	id, err := uuid.NewV7()
+	*key = id.String()
+	return err
+}
+
+// RunPause has nothing of a run start any more. Asking again changes nothing.
+func (w *Weir) RunPause(ctx context.Context, run uuid.UUID) (Answer[Run], error) {
+	return call[Run](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.client.RunPause(ctx, run) })
+}
+
+// RunResume has a run that was paused go on. Asking again changes nothing.
+func (w *Weir) RunResume(ctx context.Context, run uuid.UUID) (Answer[Run], error) {
+	return call[Run](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.client.RunResume(ctx, run) })
+}
+
 // RunGet reads a run.
 func (w *Weir) RunGet(ctx context.Context, run uuid.UUID) (Answer[Run], error) {
 	return call[Run](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.client.RunGet(ctx, run) })
