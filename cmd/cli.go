@@ -10,6 +10,13 @@ type cli struct {
 	Steps    listSteps        `cmd:"" help:"List the steps of a run, or show one."`
 	Logs     logs             `cmd:"" help:"Show what steps wrote."`
 	Cancel   cancel           `cmd:"" help:"Ask for a run, a step, or many runs to be cancelled."`
+	Pause    pause            `cmd:"" help:"Start nothing of a run, or of many, any more; what runs goes on."`
+	Resume   resume           `cmd:"" help:"Go on with runs that were paused."`
+	Rerun    rerun            `cmd:"" help:"Do a run again, from what had not succeeded on."`
+	Decide   decide           `cmd:"" help:"Decide about a step that waits for it: retry, skip, accept or fail."`
+	Approve  approve          `cmd:"" help:"Approve a step that waits for approval."`
+	Reject   reject           `cmd:"" help:"Let a step that waits for approval fail."`
+	Signal   sendSignal       `cmd:"" help:"Send a signal to a step that waits for it."`
 	Why      why              `cmd:"" help:"Say why a step is, or is not, running."`
 	Bulk     bulkCommands     `cmd:"" help:"List, show and cancel what is done to many runs."`
 	Limit    limitCommands    `cmd:"" help:"List, show, set and unset concurrency limits."`

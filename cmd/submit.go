@@ -23,6 +23,8 @@ type submit struct {
 	Input          []string `sep:"none" placeholder:"KEY=VALUE" help:"Set a member of the plan's input; the value is JSON, else a string. Repeatable."`
 	InputFile      string   `placeholder:"FILE" help:"Replace the plan's input by the object in this file, in YAML or JSON; - is stdin."`
 	IdempotencyKey *string  `placeholder:"KEY" help:"The same key with the same plan makes no second run, but answers with the first one."`
+	Key            string   `placeholder:"KEY" help:"At most one run of this key is live."`
+	OnConflict     string   `enum:",keep,replace,queue" default:"" placeholder:"keep" help:"With --key: keep the run that is live (the default), replace it, or queue behind it."`
 }
 
 // Help is the long help.
@@ -41,6 +43,9 @@ func (c *submit) Run(inv *invocation) error {
 	if err := cmp.Or(c.answerFlags.check(), c.waitFlags.check()); err != nil {
 		return err
 	}
+	if c.OnConflict != "" && c.Key == "" {
+		return &usageError{what: "--on-conflict is what happens when a run of --key is live: give both", try: "--key tracker-17 --on-conflict " + c.OnConflict}
+	}
 	text, err := c.text(inv)
 	if err != nil {
 		return err
@@ -56,25 +61,23 @@ func (c *submit) Run(inv *invocation) error {
 		return err
 	}
 	defer server.close()
-	run, err := server.RunSubmit(inv.ctx, text, key)
+	run, err := c.send(server, text, key)
 	if err != nil {
 		return c.unanswered(server, err, key)
 	}
 	if run.Replayed && c.IdempotencyKey != nil && !c.Quiet {
 		server.note("this Idempotency-Key was used before: the run is the one that it made then")
 	}
-	if c.Output == "table" {
-		if err := printIDs(inv.stdout, run.Value.ID.String()); err != nil {
-			return err
-		}
+	return c.made(server, c.answerFlags, run)
+}
+
+// send submits the plan.
+func (c *submit) send(server *connection, text []byte, key string) (client.Answer[client.Run], error) {
+	if c.Key == "" {
+		return server.RunSubmit(server.inv.ctx, text, key)
 	}
-	if c.Wait {
-		return c.await(server, c.answerFlags, run)
-	}
-	if c.Output == "table" {
-		return nil
-	}
-	return c.raw(inv.stdout, run.JSON)
+	conflict := client.RunBykeyParamsOnConflict(cmp.Or(c.OnConflict, "keep"))
+	return server.RunByKey(server.inv.ctx, c.Key, conflict, text, key)
 }
 
 // text is the plan as it is sent, or its name with what is special about this run.
@@ -152,6 +155,9 @@ func (c *submit) words(key string) []string {
 	}
 	if c.InputFile != "" {
 		words = append(words, "--input-file", c.InputFile)
+	}
+	if c.Key != "" {
+		words = append(words, "--key", c.Key, "--on-conflict", cmp.Or(c.OnConflict, "keep"))
 	}
 	if c.Wait {
 		words = append(words, "--wait")
