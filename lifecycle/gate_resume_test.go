@@ -45,3 +45,30 @@ func TestResumeWhileTheGateLooks(t *testing.T) {
 	require.NoError(t, <-passed)
 	require.Len(t, b.claimed(), 1, "the second step is dispatched")
 }
+
+// A run is paused while the gate lets it in: it has its slots, so it is in, and starts when it is resumed.
+func TestPauseWhileTheGateLetsIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submitYAML("name: x\nconcurrency: {key: k, limit: 1}\nsteps: [{key: a, kind: noop}]")
+	b.pausedWhenLetIn(run)
+	require.Empty(t, b.claimed())
+	require.NoError(t, b.RunResume(t.Context(), run, "local"))
+	require.Equal(t, []string{"a"}, b.drive(nil))
+	require.Equal(t, RunSucceeded, b.runState(run))
+	b.clean()
+}
+
+// pausedWhenLetIn pauses a run after the gate has looked at it and before it lets it in.
+func (b *bundle) pausedWhenLetIn(run uuid.UUID) {
+	b.t.Helper()
+	g := &gate{p: &pass{settler: b.newSettler(b.q, 1)}, limits: map[string]*limit{}, rates: map[string]*rate{}, lines: map[string]bool{}, granted: map[node]bool{}}
+	looked, err := g.look(b.t.Context(), []node{{run: run}})
+	require.NoError(b.t, err)
+	require.Len(b.t, looked, 1)
+	require.NoError(b.t, b.RunPause(b.t.Context(), run, "local"))
+	require.NoError(b.t, g.sort(b.t.Context(), looked))
+	require.NoError(b.t, g.round(b.t.Context()))
+	require.NoError(b.t, g.leave(b.t.Context()))
+	b.exec("delete from weir.dirty where shard = 16")
+}

@@ -101,10 +101,10 @@ on conflict (key) do update set
   tokens = excluded.tokens, refilled_at = excluded.refilled_at, rate_limit = excluded.rate_limit, rate_per = excluded.rate_per, due_at = excluded.due_at;
 
 -- name: RunsAdmit :many
--- Lets runs in: their timeout counts from now on.
+-- Lets runs in: their timeout counts from now on. One that is paused just now holds its slots all the same.
 update weir.runs r set admitted = true, deadline_at = clock_timestamp() + r.timeout
 from (select set_config('weir.actor', @actor::text, true)) a
-where r.id = any(@ids::uuid[]) and not r.admitted and r.state::text = 'running' and r.cancel_requested_at is null
+where r.id = any(@ids::uuid[]) and not r.admitted and r.state::text in ('running', 'paused') and r.cancel_requested_at is null
 returning r.id;
 
 -- name: RunsSupersede :many

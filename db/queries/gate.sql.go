@@ -378,7 +378,7 @@ func (q *Queries) RatesPut(ctx context.Context, arg RatesPutParams) error {
 const runsAdmit = `-- name: RunsAdmit :many
 update weir.runs r set admitted = true, deadline_at = clock_timestamp() + r.timeout
 from (select set_config('weir.actor', $2::text, true)) a
-where r.id = any($1::uuid[]) and not r.admitted and r.state::text = 'running' and r.cancel_requested_at is null
+where r.id = any($1::uuid[]) and not r.admitted and r.state::text in ('running', 'paused') and r.cancel_requested_at is null
 returning r.id
 `
 
@@ -387,7 +387,7 @@ type RunsAdmitParams struct {
 	Actor string
 }
 
-// Lets runs in: their timeout counts from now on.
+// Lets runs in: their timeout counts from now on. One that is paused just now holds its slots all the same.
 func (q *Queries) RunsAdmit(ctx context.Context, arg RunsAdmitParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runsAdmit, arg.Ids, arg.Actor)
 	if err != nil {
