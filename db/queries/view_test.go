@@ -27,6 +27,7 @@ func TestViewsReadOneRun(t *testing.T) {
 		insert into weir.logs (run_id, step, attempt, seq, stream, text) select run_id, step, 1, n, 'log', 't' from weir.steps, generate_series(1, 3) n;
 		insert into weir.slots (run_id, step, concurrency_key, waiting_on, held_at, holds)
 			select run_id, step, 'k' || step, case when run_id > '08000000-0000-0000-0000-000000000000' then 'k' || step end, case when run_id <= '08000000-0000-0000-0000-000000000000' then now() end, case when run_id <= '08000000-0000-0000-0000-000000000000' then array['k' || step] else '{}' end from weir.steps;
+		insert into weir.run_outputs (run_id, output) select id, '1' from weir.runs;
 		insert into weir.limits (key, used) select 'k' || n, 1 from generate_series(1, 500) n;
 		insert into weir.limits (key, used) select '~run/' || id, 1 from weir.runs;
 		insert into weir.items (run_id, parent, item, step, value) select run_id, 1, step, step, '1' from weir.steps;
