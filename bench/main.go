@@ -1,6 +1,7 @@
 // Command bench measures Weir beside raw River: the same no-op work on the same PostgreSQL, in one run, taking turns.
 //
 //	go run . [--runs 20000] [--idle 200] [--rounds 3] [--json]
+//	go run . --limits [--runs 20000] [--rounds 3]
 //
 // The server is one that it starts for itself with PostgreSQL's own defaults, or the one that WEIR_BENCH_DATABASE_URL
 // leads to, where it makes and drops databases. Ratios count, absolutes do not: machines differ and are noisy.
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	idle := flags.Int("idle", 200, "submits to idle workers")
 	rounds := flags.Int("rounds", 3, "rounds; medians are printed")
 	asJSON := flags.Bool("json", false, "print JSON")
+	withLimits := flags.Bool("limits", false, "measure what concurrency limits cost instead")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,6 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer server.stop()
+	if *withLimits {
+		return limits(ctx, server, *runs, *rounds, stdout, stderr)
+	}
 	figures := map[string][]float64{}
 	for round := range *rounds {
 		for _, s := range []system{riverSystem{}, weirSystem{}} {

@@ -532,18 +532,17 @@ func (g *gate) write(ctx context.Context) error {
 	return g.grant(ctx)
 }
 
-// grant stores who got slots, lets runs in, and has reconcile dispatch steps.
+// grant stores who got slots, lets runs in, and has what follows done: in this pass where their shards are free, else by
+// another one.
 func (g *gate) grant(ctx context.Context) error {
 	if len(g.grants) == 0 {
 		return nil
 	}
 	var p queries.SlotsGrantParams
 	var admits []uuid.UUID
-	var hints queries.DirtyAddParams
 	for _, a := range g.grants {
 		p.Runs, p.Steps = append(p.Runs, a.RunID), append(p.Steps, a.Step)
 		p.Holds = append(p.Holds, strings.Join(a.Holds, " "))
-		hints.Runs, hints.Steps = append(hints.Runs, a.RunID), append(hints.Steps, a.Step)
 		if !a.IsStep {
 			admits = append(admits, a.RunID)
 		}
@@ -557,7 +556,22 @@ func (g *gate) grant(ctx context.Context) error {
 			return err
 		}
 	}
-	return g.p.again(ctx, hints)
+	mine, err := g.p.q.ShardsLock(ctx, shardsOf(p.Runs))
+	if err != nil {
+		return err
+	}
+	var rest queries.DirtyAddParams
+	for i, run := range p.Runs {
+		switch {
+		case !slices.Contains(mine, shardOf(run)):
+			rest.Runs, rest.Steps = append(rest.Runs, run), append(rest.Steps, p.Steps[i])
+		case p.Steps[i] == 0:
+			g.p.whole = append(g.p.whole, run)
+		default:
+			g.p.runs, g.p.steps = append(g.p.runs, run), append(g.p.steps, p.Steps[i])
+		}
+	}
+	return g.p.again(ctx, rest)
 }
 
 // strategies does what plans say about those that have just come and found no slot.

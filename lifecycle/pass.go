@@ -42,8 +42,8 @@ func (e *Engine) newPass(q *queries.Queries, hints []hint) *pass {
 
 func (p *pass) do(ctx context.Context) error {
 	rules := []func(context.Context) error{
-		p.resume, p.sort, p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.endWaits, p.promote, p.follow, p.begin, p.expand,
-		p.settle, p.dispatch, p.askGate, p.passGate,
+		p.passGate, p.resume, p.sort, p.cancelSteps, p.endSteps, p.endWide, p.cancelRuns, p.endWaits, p.promote, p.follow, p.begin, p.expand,
+		p.settle, p.dispatch, p.askGate,
 	}
 	for _, rule := range rules {
 		if err := rule(ctx); err != nil {
@@ -171,11 +171,13 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 			p.count(row.RunID, c)
 		}
 	}
-	children, err := p.q.RunCancelChildren(ctx, queries.RunCancelChildrenParams{Actor: p.actor, Runs: ids, Steps: make([]int32, len(ids))})
-	if err != nil {
-		return err
+	if above := slices.Concat(p.whole, p.special.waiting.runs); len(above) > 0 {
+		children, err := p.q.RunCancelChildren(ctx, queries.RunCancelChildrenParams{Actor: p.actor, Runs: above, Steps: make([]int32, len(above))})
+		if err != nil {
+			return err
+		}
+		p.after.dirty = p.after.dirty || len(children) > 0
 	}
-	p.after.dirty = p.after.dirty || len(children) > 0
 	stops, err := p.q.StopsOfRuns(ctx, ids)
 	if err != nil {
 		return err
