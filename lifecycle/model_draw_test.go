@@ -88,10 +88,8 @@ func (d *drawing) plan(path string, depth int) jsonObject {
 // What a run holds its own steps and runs must not ask for.
 func (d *drawing) limits(of jsonObject, key string, percent int) {
 	if d.chance(percent) {
-		n := 1 + d.upTo(2)
-		of["concurrency"] = jsonObject{ // a key has one limit
-			"key": fmt.Sprintf("%s-%d", key, n), "limit": n, "strategy": pick(d, "queue", "queue", "queue", "queue", "cancel_oldest", "cancel_newest"),
-		}
+		n, strategy := 1+d.upTo(2), pick(d, "queue", "queue", "queue", "queue", "cancel_oldest", "cancel_newest")
+		of["concurrency"] = jsonObject{"key": fmt.Sprintf("%s/%s/%d", key, strategy, n), "limit": n, "strategy": strategy} // a key has one limit
 	}
 	if d.chance(percent) {
 		of["rate"] = jsonObject{"key": key, "limit": 5, "per": "20ms"}
