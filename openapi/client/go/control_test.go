@@ -24,15 +24,21 @@ func TestO4DecisionWhoseAnswerIsLost(t *testing.T) {
 	}{
 		"decided": {
 			[]func(http.ResponseWriter){breaks, says(409, conflict), is(`{"state": "succeeded", "cause": "decision"}`)},
-			func(w *client.Weir) (client.Answer[client.Step], error) { return w.StepDecision(t.Context(), run, "a", accept) }, true,
+			func(w *client.Weir) (client.Answer[client.Step], error) {
+				return w.StepDecision(t.Context(), run, "a", accept)
+			}, true,
 		},
 		"decided otherwise": {
 			[]func(http.ResponseWriter){breaks, says(409, conflict), is(`{"state": "skipped", "cause": "decision"}`)},
-			func(w *client.Weir) (client.Answer[client.Step], error) { return w.StepDecision(t.Context(), run, "a", accept) }, false,
+			func(w *client.Weir) (client.Answer[client.Step], error) {
+				return w.StepDecision(t.Context(), run, "a", accept)
+			}, false,
 		},
 		"refused": {
 			[]func(http.ResponseWriter){says(409, conflict), is(`{"state": "succeeded", "cause": "decision"}`)},
-			func(w *client.Weir) (client.Answer[client.Step], error) { return w.StepDecision(t.Context(), run, "a", accept) }, false,
+			func(w *client.Weir) (client.Answer[client.Step], error) {
+				return w.StepDecision(t.Context(), run, "a", accept)
+			}, false,
 		},
 		"signalled": {
 			[]func(http.ResponseWriter){says(503, unavailable), says(409, conflict), is(`{"state": "succeeded", "cause": "signal", "output": {"b": 1, "a": [2]}}`)},
@@ -42,11 +48,15 @@ func TestO4DecisionWhoseAnswerIsLost(t *testing.T) {
 		},
 		"signalled by another": {
 			[]func(http.ResponseWriter){breaks, says(409, conflict), is(`{"state": "succeeded", "cause": "signal", "output": 2}`)},
-			func(w *client.Weir) (client.Answer[client.Step], error) { return w.StepSignal(t.Context(), run, "a", nil) }, false,
+			func(w *client.Weir) (client.Answer[client.Step], error) {
+				return w.StepSignal(t.Context(), run, "a", nil)
+			}, false,
 		},
 		"signalled with nothing": {
 			[]func(http.ResponseWriter){breaks, says(409, conflict), is(`{"state": "succeeded", "cause": "signal", "output": null}`)},
-			func(w *client.Weir) (client.Answer[client.Step], error) { return w.StepSignal(t.Context(), run, "a", nil) }, true,
+			func(w *client.Weir) (client.Answer[client.Step], error) {
+				return w.StepSignal(t.Context(), run, "a", nil)
+			}, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,9 @@ func (w *Weir) StepCancel(ctx context.Context, run uuid.UUID, step, reason strin
 func (w *Weir) StepDecision(ctx context.Context, run uuid.UUID, step string, decision Decision) (Answer[Step], error) {
 	return w.onceOnStep(ctx, run, step, func(ctx context.Context) (*http.Response, error) {
 		return w.client.StepDecision(ctx, run, step, decision)
-	}, func(now Step) bool { return (now.Cause == CauseDecision || now.Cause == CauseApproval) && decides(decision.Decision, now.State) })
+	}, func(now Step) bool {
+		return (now.Cause == CauseDecision || now.Cause == CauseApproval) && decides(decision.Decision, now.State)
+	})
 }
 
 // decides reports whether a decision has that end.
