@@ -12,47 +12,35 @@ import (
 	"github.com/weirqueue/weir/db/queries"
 )
 
-// await brings a step to waiting, by the way that its state leaves: from pending, or from an attempt that failed for good.
-func (b *bundle) await(run uuid.UUID, ordinal int, waitingFor string) {
-	b.t.Helper()
-	tx, err := b.pool.Begin(b.t.Context())
-	require.NoError(b.t, err)
-	defer tx.Rollback(b.t.Context()) //nolint:errcheck // after the commit it does nothing
-	_, err = tx.Exec(b.t.Context(), `select set_config('weir.actor', 'reconcile:test', true)`)
-	require.NoError(b.t, err)
-	_, err = tx.Exec(b.t.Context(), `update weir.steps set state = 'waiting', waiting_for = $3, needs_open = 0, river_job_id = null, cause = case when $3 = 'decision' then 'attempts_spent' else 'needs_met' end::weir.cause,
-		failures = failures + ($3 = 'decision')::int, last_outcome = case when $3 = 'decision' then 'crashed'::weir.step_state end where run_id = $1 and step = $2`, run, ordinal, waitingFor)
-	require.NoError(b.t, err)
-	if waitingFor == "decision" {
-		_, err = tx.Exec(b.t.Context(), `insert into weir.outputs (run_id, step, attempt, error_code, error_message, error_retryable, error_detail)
-			select run_id, step, attempt, 'panic', 'it panicked', true, '{"stack": "…"}' from weir.steps where run_id = $1 and step = $2`, run, ordinal)
-		require.NoError(b.t, err)
-	}
-	require.NoError(b.t, tx.Commit(b.t.Context()))
-}
-
 // undecided is a run whose first step has used up its attempts, and whose second one needs it.
 func (b *bundle) undecided() uuid.UUID {
 	b.t.Helper()
-	run := b.submit(planOf(step("a"), step("b", "a")))
-	b.start(run, 1)
-	b.await(run, 1, "decision")
+	p := planOf(step("a"), step("b", "a"))
+	p.OnFailure = "pause"
+	run := b.submit(p)
+	report := reportOf(b.start(run, 1), OutcomeCrashed)
+	report.Error.Code = "panic"
+	answer, err := b.StepFinish(b.t.Context(), report)
+	require.NoError(b.t, err)
+	require.Equal(b.t, StepWaiting, answer.State)
 	return run
 }
 
-// expecting is a run whose first step waits for something once the need has ended, and whose third one needs it.
+// expecting is a run whose second step waits for something once its need has ended, and whose third one needs it.
 func (b *bundle) expecting(what string) uuid.UUID {
 	b.t.Helper()
-	run := b.submit(planOf(step("need"), step("a", "need"), step("b", "a")))
-	b.exec(`set session_replication_role = replica; update weir.steps set expects = '` + what + `' where run_id = '` + run.String() + `' and step = 2; set session_replication_role = origin`)
-	return run
+	p := planOf(step("need"), step("a", "need"), step("b", "a"))
+	p.Steps[1].Kind, p.Steps[1].With, p.Steps[1].Timeout = "wait", json.RawMessage(`{"for": "`+what+`"}`), 0
+	return b.submit(p)
 }
 
+// waitsFor is the same run when the step waits.
 func (b *bundle) waitsFor(what string) uuid.UUID {
 	b.t.Helper()
 	run := b.expecting(what)
-	b.await(run, 2, what)
 	b.finish(b.start(run, 1), OutcomeSucceeded)
+	b.pass()
+	require.Equal(b.t, StepWaiting, b.stepState(run, 2))
 	return run
 }
 

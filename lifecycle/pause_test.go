@@ -178,12 +178,14 @@ func TestRunPauseIsSharp(t *testing.T) {
 	b := setup(t)
 	b.run()
 	claimed, kept := 0, 0
-	for range repeats {
+	for repeat := range repeats {
 		steps := parallel(width)
 		for i := range width {
 			steps = append(steps, step("after-"+steps[i].Key, steps[i].Key))
 		}
-		run := b.submit(planOf(steps...))
+		p := planOf(steps...)
+		p.MaxParallel = repeat % 2 * (width - 1) // on every second one the gate has a say, too
+		run := b.submit(p)
 		var all sync.WaitGroup
 		begin := make(chan struct{})
 		over := make(chan struct{})
