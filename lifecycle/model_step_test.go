@@ -314,7 +314,7 @@ func (m *modelled) below(s *plan.Step, key string, seen *seenStep, stops []lifec
 	case lifecycle.RunFailed:
 		allowed = allowed.of(lifecycle.StepFailed, lifecycle.CauseStepsFinal)
 	case lifecycle.RunCancelled:
-		allowed = allowed.of(lifecycle.StepCancelled, lifecycle.CauseCancelRequested)
+		allowed = allowed.of(lifecycle.StepCancelled, lifecycle.CauseCancelRequested, lifecycle.Cause(seen.child.cause))
 	case lifecycle.RunRunning, lifecycle.RunPaused:
 		m.differ(key, "its run is %v", seen.child.end)
 	}
