@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirqueue/weir/db/queries"
@@ -117,6 +118,9 @@ func (p *pass) beginThese(ctx context.Context, these []node) error {
 	if err != nil {
 		return err
 	}
+	if rows, err = p.keepSlots(ctx, rows); err != nil {
+		return err
+	}
 	if len(rows) < len(these) {
 		p.special.limited = true
 	}
@@ -135,6 +139,30 @@ func (p *pass) beginThese(ctx context.Context, these []node) error {
 		}
 	}
 	return p.store(ctx, b)
+}
+
+// keepSlots leaves out the limited steps whose slot is about to be given to somebody else.
+func (p *pass) keepSlots(ctx context.Context, rows []queries.StepsToBeginRow) ([]queries.StepsToBeginRow, error) {
+	var q queries.SlotsKeepParams
+	for i := range rows {
+		if rows[i].Limited {
+			q.Runs, q.Steps = append(q.Runs, rows[i].RunID), append(q.Steps, rows[i].Step)
+		}
+	}
+	if len(q.Runs) == 0 {
+		return rows, nil
+	}
+	kept, err := p.q.SlotsKeep(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	holds := make(map[node]bool, len(kept))
+	for _, k := range kept {
+		holds[node{k.RunID, k.Step}] = true
+	}
+	return slices.DeleteFunc(rows, func(row queries.StepsToBeginRow) bool {
+		return row.Limited && !holds[node{row.RunID, row.Step}]
+	}), nil
 }
 
 // scopes is what the expressions of steps see.

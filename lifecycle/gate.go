@@ -181,6 +181,13 @@ func (g *gate) pass(ctx context.Context) error {
 	if err := q.ActorSet(ctx, g.p.actor); err != nil {
 		return err
 	}
+	var lock queries.SlotsLockParams
+	for _, n := range g.p.gate {
+		lock.Runs, lock.Steps = append(lock.Runs, n.run), append(lock.Steps, n.step)
+	}
+	if err := q.SlotsLock(ctx, lock); err != nil {
+		return err
+	}
 	looked, err := g.look(ctx, g.p.gate)
 	if err != nil {
 		return err
@@ -291,6 +298,7 @@ func compact(keys []string) []string {
 // sort takes slots from those who are over, and puts those who want some into their lines.
 func (g *gate) sort(ctx context.Context, looked []*applicant) error {
 	var give []*applicant
+	var started queries.SlotsGiveParams
 	var ask queries.SlotsAskParams
 	for _, a := range looked {
 		switch a.standing() {
@@ -316,12 +324,17 @@ func (g *gate) sort(ctx context.Context, looked []*applicant) error {
 				r := g.rates[*a.RateKey]
 				r.limit, r.perMS = a.RateLimit, a.RatePerMs
 			}
-			if a.HasSlot {
+			switch {
+			case a.HasSlot && a.WaitingOn == nil: // a run that was paused while it was let in
+				g.grants = append(g.grants, a)
+				continue
+			case a.HasSlot && a.line == lineStart && a.StartsLater:
+				g.moves = append(g.moves, a)
+				continue
+			case a.HasSlot && a.line == lineStart: // its time has come: it asks now
+				started.Runs, started.Steps = append(started.Runs, a.RunID), append(started.Steps, a.Step)
+			case a.HasSlot:
 				g.lines[a.line] = true
-				if a.line == lineStart && !a.StartsLater {
-					a.line = ""
-					g.apply(a)
-				}
 				continue
 			}
 			a.line = a.home()
@@ -339,6 +352,11 @@ func (g *gate) sort(ctx context.Context, looked []*applicant) error {
 	delete(g.lines, lineStart) // time alone moves it
 	if err := g.give(ctx, give); err != nil {
 		return err
+	}
+	if len(started.Runs) > 0 {
+		if err := g.p.q.SlotsGive(ctx, started); err != nil {
+			return err
+		}
 	}
 	if len(ask.Runs) == 0 {
 		return nil

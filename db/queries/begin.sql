@@ -4,7 +4,7 @@
 select
   s.run_id, s.step, s.key, s.kind, s.expects::text as expects, r.name as run_name, r.depth, r.labels, s.needs_total,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, i."with", ri.input, coalesce(p.for_each, '')::text as for_each,
-  s.parent, s.item, t.value as item_value
+  s.parent, s.item, t.value as item_value, s.limited
 from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
 join weir.steps s on s.run_id = a.run_id and s.step = a.step
 join weir.runs r on r.id = s.run_id
@@ -18,6 +18,15 @@ where s.state::text = 'pending' and s.needs_open = 0 and s.expects is not null a
 order by s.run_id, s.step
 limit @most
 for no key update of s;
+
+-- name: SlotsKeep :many
+-- Of these steps, those that hold their slots, and keep them while this transaction goes on: the gate waits for it. Slots that
+-- the gate looks at just now are left out, as by StepDispatch.
+select l.run_id, l.step
+from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
+join weir.slots l on l.run_id = a.run_id and l.step = a.step
+where l.waiting_on is null
+for key share of l skip locked;
 
 -- name: StepWait :exec
 -- Moves steps from pending to waiting. duration counts from now, until is a time.

@@ -255,6 +255,46 @@ func (q *Queries) SignalsKept(ctx context.Context, arg SignalsKeptParams) ([]Sig
 	return items, nil
 }
 
+const slotsKeep = `-- name: SlotsKeep :many
+select l.run_id, l.step
+from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
+join weir.slots l on l.run_id = a.run_id and l.step = a.step
+where l.waiting_on is null
+for key share of l skip locked
+`
+
+type SlotsKeepParams struct {
+	Runs  []uuid.UUID
+	Steps []int32
+}
+
+type SlotsKeepRow struct {
+	RunID uuid.UUID
+	Step  int32
+}
+
+// Of these steps, those that hold their slots, and keep them while this transaction goes on: the gate waits for it. Slots that
+// the gate looks at just now are left out, as by StepDispatch.
+func (q *Queries) SlotsKeep(ctx context.Context, arg SlotsKeepParams) ([]SlotsKeepRow, error) {
+	rows, err := q.db.Query(ctx, slotsKeep, arg.Runs, arg.Steps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SlotsKeepRow
+	for rows.Next() {
+		var i SlotsKeepRow
+		if err := rows.Scan(&i.RunID, &i.Step); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const stepEnd = `-- name: StepEnd :many
 with asked as materialized (
   select
@@ -392,7 +432,7 @@ const stepsToBegin = `-- name: StepsToBegin :many
 select
   s.run_id, s.step, s.key, s.kind, s.expects::text as expects, r.name as run_name, r.depth, r.labels, s.needs_total,
   coalesce((extract(epoch from s.timeout) * 1000)::bigint, 0)::bigint as timeout_ms, i."with", ri.input, coalesce(p.for_each, '')::text as for_each,
-  s.parent, s.item, t.value as item_value
+  s.parent, s.item, t.value as item_value, s.limited
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
 join weir.steps s on s.run_id = a.run_id and s.step = a.step
 join weir.runs r on r.id = s.run_id
@@ -431,6 +471,7 @@ type StepsToBeginRow struct {
 	Parent     *int32
 	Item       *int32
 	ItemValue  json.RawMessage
+	Limited    bool
 }
 
 // Of these steps, those that wait for something from outside once their needs are met, and may: with what it takes to
@@ -461,6 +502,7 @@ func (q *Queries) StepsToBegin(ctx context.Context, arg StepsToBeginParams) ([]S
 			&i.Parent,
 			&i.Item,
 			&i.ItemValue,
+			&i.Limited,
 		); err != nil {
 			return nil, err
 		}

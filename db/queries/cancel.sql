@@ -49,7 +49,8 @@ where s.run_id = h.run_id and s.step = h.step and s.state in ('pending', 'availa
 returning s.run_id, s.step, s.state, s.cause, s.allow_failure, s.dependants, s.settled, h.spares::boolean as spares;
 
 -- name: RunCancelChildren :many
--- Asks for the cancellation of the child runs that steps wait for, of runs and steps that are being cancelled themselves.
+-- Asks for the cancellation of the child runs that steps wait for, of runs and steps that are being cancelled themselves. One
+-- that is paused is resumed for it when its time is over.
 with acting as materialized (
   select set_config('weir.actor', @actor::text, true) as actor
 ), child as materialized (
@@ -65,7 +66,9 @@ with acting as materialized (
   order by c.id
   for no key update of c
 )
-update weir.runs r set cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cause, cancel_reason = 'the run above it is cancelled'
+update weir.runs r set
+  state = case when h.cause = 'run_timeout' then 'running' else r.state end, cause = case when h.cause = 'run_timeout' and r.state = 'paused' then h.cause else r.cause end,
+  cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cause, cancel_reason = 'the run above it is cancelled'
 from child h
 where r.id = h.id
 returning r.id;

@@ -87,7 +87,9 @@ with acting as materialized (
   order by c.id
   for no key update of c
 )
-update weir.runs r set cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cause, cancel_reason = 'the run above it is cancelled'
+update weir.runs r set
+  state = case when h.cause = 'run_timeout' then 'running' else r.state end, cause = case when h.cause = 'run_timeout' and r.state = 'paused' then h.cause else r.cause end,
+  cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cause, cancel_reason = 'the run above it is cancelled'
 from child h
 where r.id = h.id
 returning r.id
@@ -99,7 +101,8 @@ type RunCancelChildrenParams struct {
 	Steps []int32
 }
 
-// Asks for the cancellation of the child runs that steps wait for, of runs and steps that are being cancelled themselves.
+// Asks for the cancellation of the child runs that steps wait for, of runs and steps that are being cancelled themselves. One
+// that is paused is resumed for it when its time is over.
 func (q *Queries) RunCancelChildren(ctx context.Context, arg RunCancelChildrenParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, runCancelChildren, arg.Actor, arg.Runs, arg.Steps)
 	if err != nil {

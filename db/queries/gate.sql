@@ -1,3 +1,11 @@
+-- name: SlotsLock :exec
+-- Has nobody begin or dispatch what holds its slot while the gate looks at it: who does so just now is waited for.
+select from weir.slots l
+join (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a on l.run_id = a.run_id and l.step = a.step
+where l.waiting_on is null
+order by l.run_id, l.step
+for update of l;
+
 -- name: GateLook :many
 -- What the gate has to know of runs (step 0) and limited steps: what they are, what limits them, and where they stand.
 select

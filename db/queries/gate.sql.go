@@ -573,6 +573,25 @@ func (q *Queries) SlotsHeads(ctx context.Context, arg SlotsHeadsParams) ([]Slots
 	return items, nil
 }
 
+const slotsLock = `-- name: SlotsLock :exec
+select from weir.slots l
+join (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a on l.run_id = a.run_id and l.step = a.step
+where l.waiting_on is null
+order by l.run_id, l.step
+for update of l
+`
+
+type SlotsLockParams struct {
+	Runs  []uuid.UUID
+	Steps []int32
+}
+
+// Has nobody begin or dispatch what holds its slot while the gate looks at it: who does so just now is waited for.
+func (q *Queries) SlotsLock(ctx context.Context, arg SlotsLockParams) error {
+	_, err := q.db.Exec(ctx, slotsLock, arg.Runs, arg.Steps)
+	return err
+}
+
 const slotsMove = `-- name: SlotsMove :exec
 update weir.slots l set waiting_on = a.waiting_on, due_at = nullif(a.due_at, '')::timestamptz
 from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::text[]) as waiting_on, unnest($4::text[]) as due_at) a

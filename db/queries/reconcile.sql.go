@@ -293,7 +293,7 @@ join weir.steps s on s.run_id = r.id
 where r.id = any($1::uuid[]) and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.river_job_id is null
   and (
     s.state = 'available' or s.state = 'retrying' and s.run_after <= clock_timestamp()
-    or s.state = 'pending' and s.needs_open = 0 and (s.needs_total = 0 or s.expects is not null)
+    or s.state = 'pending' and s.needs_open = 0
   )
   and (not s.limited or not exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is not null))
 limit $2
@@ -334,7 +334,7 @@ const stepDispatch = `-- name: StepDispatch :many
 with asked as materialized (
   select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step
 ), held as materialized (
-  select s.run_id, s.step
+  select s.run_id, s.step, s.limited
   from asked a
   join weir.steps s on s.run_id = a.run_id and s.step = a.step
   where s.river_job_id is null and s.runs_on = 'replica' and s.cancel_requested_at is null
@@ -342,12 +342,19 @@ with asked as materialized (
     and (not s.limited or exists (select from weir.slots l where l.run_id = s.run_id and l.step = s.step and l.waiting_on is null))
   order by s.run_id, s.step
   for no key update of s
+), slot as materialized (
+  select l.run_id, l.step
+  from held h
+  join weir.slots l on h.limited and l.run_id = h.run_id and l.step = h.step
+  where l.waiting_on is null
+  for key share of l skip locked
 ), moved as (
   update weir.steps s set river_job_id = nextval('weir.river_job_id_seq')
   from held h
   join weir.runs r on r.id = h.run_id
   where s.run_id = h.run_id and s.step = h.step and s.river_job_id is null and s.state::text in ('available', 'retrying')
     and r.state::text = 'running' and r.cancel_requested_at is null
+    and (not h.limited or exists (select from slot l where l.run_id = h.run_id and l.step = h.step))
   returning s.run_id, s.step, s.kind, s.queue, s.priority, s.river_job_id
 ), job as (
   insert into weir.river_job (id, args, kind, queue, priority, max_attempts)
@@ -369,7 +376,9 @@ type StepDispatchRow struct {
 	Step  int32
 }
 
-// Gives steps that may start and have no token a River job and its token. Limited ones only when they hold their slots.
+// Gives steps that may start and have no token a River job and its token. Limited ones only when they hold their slots, and
+// keep them: a slot that the gate looks at just now is passed over, since it may be about to be given to somebody else. The
+// gate says what becomes of it.
 func (q *Queries) StepDispatch(ctx context.Context, arg StepDispatchParams) ([]StepDispatchRow, error) {
 	rows, err := q.db.Query(ctx, stepDispatch, arg.Runs, arg.Steps)
 	if err != nil {
