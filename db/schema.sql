@@ -917,6 +917,47 @@ COMMENT ON CONSTRAINT run_succeeded_without_failed_steps ON weir.runs IS 'A run 
 
 COMMENT ON CONSTRAINT run_timeout_is_positive ON weir.runs IS 'A timeout of nothing would end everything at once.';
 
+CREATE TABLE weir.slots (
+    seq bigint NOT NULL,
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    priority smallint DEFAULT 2 NOT NULL,
+    waiting_on text,
+    concurrency_key text,
+    holds text[] DEFAULT '{}'::text[] NOT NULL,
+    due_at timestamp with time zone,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    held_at timestamp with time zone,
+    CONSTRAINT slot_holds_only_when_held CHECK (((waiting_on IS NULL) OR (holds = '{}'::text[]))),
+    CONSTRAINT slot_is_held_or_waited_for CHECK (((waiting_on IS NULL) = (held_at IS NOT NULL)))
+);
+
+COMMENT ON TABLE weir.slots IS 'Who holds slots of limits, and who waits in which line: runs (step 0) and steps that something limits, while they are open. Written by one pass at a time (shard 16).';
+
+COMMENT ON COLUMN weir.slots.seq IS 'Its place in any line: who asked first goes first, within a priority.';
+
+COMMENT ON COLUMN weir.slots.run_id IS 'Which run: weir.runs.id.';
+
+COMMENT ON COLUMN weir.slots.step IS 'The step''s ordinal; 0: the run itself.';
+
+COMMENT ON COLUMN weir.slots.priority IS 'Of the step; lines are in order of it. Runs have 2.';
+
+COMMENT ON COLUMN weir.slots.waiting_on IS 'The line that it stands in: a key of weir.limits, ~rate/KEY, or ~start (start_at). Null: it waits for nothing any more.';
+
+COMMENT ON COLUMN weir.slots.concurrency_key IS 'The key of its concurrency limit; null: it has none.';
+
+COMMENT ON COLUMN weir.slots.holds IS 'The keys of weir.limits that it holds a slot of: all that it needs, or none.';
+
+COMMENT ON COLUMN weir.slots.due_at IS 'When its start_at is, in the line ~start.';
+
+COMMENT ON COLUMN weir.slots.asked_at IS 'When it asked.';
+
+COMMENT ON COLUMN weir.slots.held_at IS 'Since when it waits for nothing.';
+
+COMMENT ON CONSTRAINT slot_holds_only_when_held ON weir.slots IS 'Nobody keeps a slot while it waits for another one.';
+
+COMMENT ON CONSTRAINT slot_is_held_or_waited_for ON weir.slots IS 'Who has what it needs does not wait.';
+
 CREATE TABLE weir.steps (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -1164,8 +1205,16 @@ CREATE VIEW weir.overview AS
     r.created_at,
     r.created_by,
     r.finished_at,
-    (COALESCE(r.finished_at, clock_timestamp()) - r.created_at) AS took
-   FROM (((weir.runs r
+    (COALESCE(r.finished_at, clock_timestamp()) - r.created_at) AS took,
+        CASE
+            WHEN (r.admitted OR (r.finished_at IS NOT NULL)) THEN NULL::text
+            WHEN (l.waiting_on = '~start'::text) THEN format('start_at %s'::text, r.start_at)
+            WHEN (l.waiting_on ~~ '~key/%'::text) THEN format('the live run of its key %s'::text, r.key)
+            WHEN (l.waiting_on ~~ '~rate/%'::text) THEN format('the rate of %s'::text, substr(l.waiting_on, 7))
+            WHEN (l.waiting_on IS NOT NULL) THEN format('a slot of %s'::text, l.waiting_on)
+            ELSE 'the gate'::text
+        END AS waits_for
+   FROM ((((weir.runs r
      CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE (s_1.state = 'pending'::weir.step_state)) AS pending,
             count(*) FILTER (WHERE (s_1.state = 'available'::weir.step_state)) AS available,
             count(*) FILTER (WHERE (s_1.state = 'running'::weir.step_state)) AS running,
@@ -1179,7 +1228,8 @@ CREATE VIEW weir.overview AS
            FROM weir.steps s_1
           WHERE (s_1.run_id = r.id)) s)
      LEFT JOIN weir.steps f ON (((f.run_id = r.id) AND (f.step = s.first_failed))))
-     LEFT JOIN weir.outputs o ON (((o.run_id = f.run_id) AND (o.step = f.step) AND (o.attempt = f.attempt))));
+     LEFT JOIN weir.outputs o ON (((o.run_id = f.run_id) AND (o.step = f.step) AND (o.attempt = f.attempt))))
+     LEFT JOIN weir.slots l ON (((l.run_id = r.id) AND (l.step = 0) AND (NOT r.admitted))));
 
 COMMENT ON VIEW weir.overview IS 'One row for each run: where it is, and what went wrong. Counts are made from the steps, so ask for some runs, not for all: select * from weir.overview order by created_at desc limit 20.';
 
@@ -1222,6 +1272,8 @@ COMMENT ON COLUMN weir.overview.created_by IS 'Who submitted it.';
 COMMENT ON COLUMN weir.overview.finished_at IS 'When it ended; null: it goes on.';
 
 COMMENT ON COLUMN weir.overview.took IS 'How long it took from submit to end, or has taken so far.';
+
+COMMENT ON COLUMN weir.overview.waits_for IS 'What holds the run as a whole back; null: nothing, or it has ended.';
 
 CREATE TABLE weir.plans (
     name text NOT NULL,
@@ -1844,47 +1896,6 @@ COMMENT ON COLUMN weir.signals.at IS 'When it came.';
 
 COMMENT ON COLUMN weir.signals.sent_by IS 'Who sent it: an actor.';
 
-CREATE TABLE weir.slots (
-    seq bigint NOT NULL,
-    run_id uuid NOT NULL,
-    step integer NOT NULL,
-    priority smallint DEFAULT 2 NOT NULL,
-    waiting_on text,
-    concurrency_key text,
-    holds text[] DEFAULT '{}'::text[] NOT NULL,
-    due_at timestamp with time zone,
-    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    held_at timestamp with time zone,
-    CONSTRAINT slot_holds_only_when_held CHECK (((waiting_on IS NULL) OR (holds = '{}'::text[]))),
-    CONSTRAINT slot_is_held_or_waited_for CHECK (((waiting_on IS NULL) = (held_at IS NOT NULL)))
-);
-
-COMMENT ON TABLE weir.slots IS 'Who holds slots of limits, and who waits in which line: runs (step 0) and steps that something limits, while they are open. Written by one pass at a time (shard 16).';
-
-COMMENT ON COLUMN weir.slots.seq IS 'Its place in any line: who asked first goes first, within a priority.';
-
-COMMENT ON COLUMN weir.slots.run_id IS 'Which run: weir.runs.id.';
-
-COMMENT ON COLUMN weir.slots.step IS 'The step''s ordinal; 0: the run itself.';
-
-COMMENT ON COLUMN weir.slots.priority IS 'Of the step; lines are in order of it. Runs have 2.';
-
-COMMENT ON COLUMN weir.slots.waiting_on IS 'The line that it stands in: a key of weir.limits, ~rate/KEY, or ~start (start_at). Null: it waits for nothing any more.';
-
-COMMENT ON COLUMN weir.slots.concurrency_key IS 'The key of its concurrency limit; null: it has none.';
-
-COMMENT ON COLUMN weir.slots.holds IS 'The keys of weir.limits that it holds a slot of: all that it needs, or none.';
-
-COMMENT ON COLUMN weir.slots.due_at IS 'When its start_at is, in the line ~start.';
-
-COMMENT ON COLUMN weir.slots.asked_at IS 'When it asked.';
-
-COMMENT ON COLUMN weir.slots.held_at IS 'Since when it waits for nothing.';
-
-COMMENT ON CONSTRAINT slot_holds_only_when_held ON weir.slots IS 'Nobody keeps a slot while it waits for another one.';
-
-COMMENT ON CONSTRAINT slot_is_held_or_waited_for ON weir.slots IS 'Who has what it needs does not wait.';
-
 ALTER TABLE weir.slots ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME weir.slots_seq_seq
     START WITH 1
@@ -1963,7 +1974,10 @@ CREATE VIEW weir.stuck AS
             runs.cancel_requested_at,
             runs.start_at,
             runs.steps_open,
-            runs.created_at
+            runs.created_at,
+            runs.admitted,
+            runs.failing_at,
+            runs.key
            FROM weir.runs
           WHERE (runs.state = 'running'::weir.run_state)
           ORDER BY runs.created_at, runs.id
@@ -1975,7 +1989,10 @@ CREATE VIEW weir.stuck AS
             runs.cancel_requested_at,
             runs.start_at,
             runs.steps_open,
-            runs.created_at
+            runs.created_at,
+            runs.admitted,
+            runs.failing_at,
+            runs.key
            FROM weir.runs
           WHERE (runs.state = 'paused'::weir.run_state)
           ORDER BY runs.created_at, runs.id
@@ -1984,7 +2001,7 @@ CREATE VIEW weir.stuck AS
          SELECT r.name,
             r.state AS run_state,
             r.start_at,
-            r.cancel_requested_at AS run_cancel_requested_at,
+            r.admitted,
             s.run_id,
             s.step,
             s.attempt,
@@ -2026,7 +2043,17 @@ CREATE VIEW weir.stuck AS
             s.waiting_for,
             s.cancel_requested_by,
             s.cancel_reason,
-            s.retry
+            s.retry,
+            s.limited,
+            s.parent,
+            s.item,
+            s.expects,
+            s.cancel_cause,
+            LEAST(s.cancel_requested_at, r.cancel_requested_at,
+                CASE
+                    WHEN (s.run_if = 'all_succeeded'::weir.run_if) THEN r.failing_at
+                    ELSE NULL::timestamp with time zone
+                END) AS ending_at
            FROM (open_run r
              CROSS JOIN LATERAL ( SELECT s_1.run_id,
                     s_1.step,
@@ -2069,10 +2096,66 @@ CREATE VIEW weir.stuck AS
                     s_1.waiting_for,
                     s_1.cancel_requested_by,
                     s_1.cancel_reason,
-                    s_1.retry
+                    s_1.retry,
+                    s_1.limited,
+                    s_1.parent,
+                    s_1.item,
+                    s_1.expects,
+                    s_1.cancel_cause
                    FROM weir.steps s_1
                   WHERE ((s_1.run_id = r.id) AND (NOT s_1.settled))
                  OFFSET 0) s)
+        ), line AS MATERIALIZED (
+         SELECT l.run_id,
+            l.step,
+            l.waiting_on,
+            l.asked_at,
+                CASE
+                    WHEN (l.waiting_on IS NULL) THEN NULL::text
+                    WHEN (l.waiting_on = '~start'::text) THEN
+                    CASE
+                        WHEN (l.due_at < clock_timestamp()) THEN 'the time that it starts at has come, and nobody has let it through'::text
+                        ELSE NULL::text
+                    END
+                    WHEN ((h.run_id IS DISTINCT FROM l.run_id) OR (h.step IS DISTINCT FROM l.step)) THEN NULL::text
+                    WHEN (l.waiting_on ~~ '~rate/%'::text) THEN
+                    CASE
+                        WHEN (b.due_at < (clock_timestamp() - '00:00:10'::interval)) THEN format('it is the first in line for the rate of %s, which has refilled, and nobody has let it through'::text, b.key)
+                        ELSE NULL::text
+                    END
+                    WHEN (t.used < COALESCE(t.administered, t.declared)) THEN format('it is the first in line for a slot of %s, of which %s of %s are taken, and nobody has let it through'::text, t.key, t.used, COALESCE(t.administered, t.declared))
+                    WHEN (l.waiting_on ~~ '~key/%'::text) THEN ( SELECT format('its run has a key, and waits for the live run of that key to end, run %s, which is paused'::text, k.id) AS format
+                       FROM weir.runs k
+                      WHERE ((k.key = substr(l.waiting_on, 6)) AND k.admitted AND (k.state = 'paused'::weir.run_state)))
+                    ELSE ( SELECT format('it waits for a slot of %s, and run %s, which is paused, holds one'::text, t.key, k.id) AS format
+                       FROM (weir.slots o
+                         JOIN weir.runs k ON ((k.id = o.run_id)))
+                      WHERE ((o.concurrency_key = l.waiting_on) AND (o.waiting_on IS NULL) AND (o.step = 0) AND (k.state = 'paused'::weir.run_state))
+                      ORDER BY o.seq
+                     LIMIT 1)
+                END AS reason
+           FROM ((((open_run r
+             CROSS JOIN LATERAL ( SELECT l_1.seq,
+                    l_1.run_id,
+                    l_1.step,
+                    l_1.priority,
+                    l_1.waiting_on,
+                    l_1.concurrency_key,
+                    l_1.holds,
+                    l_1.due_at,
+                    l_1.asked_at,
+                    l_1.held_at
+                   FROM weir.slots l_1
+                  WHERE (l_1.run_id = r.id)
+                 OFFSET 0) l)
+             LEFT JOIN LATERAL ( SELECT n.run_id,
+                    n.step
+                   FROM weir.slots n
+                  WHERE (n.waiting_on = l.waiting_on)
+                  ORDER BY n.priority, n.seq
+                 LIMIT 1) h ON (true))
+             LEFT JOIN weir.limits t ON ((t.key = l.waiting_on)))
+             LEFT JOIN weir.rates b ON (((l.waiting_on ~~ '~rate/%'::text) AND (b.key = substr(l.waiting_on, 7)))))
         ), judged AS (
          SELECT s.run_id,
             s.name,
@@ -2081,25 +2164,40 @@ CREATE VIEW weir.stuck AS
             (s.state)::text AS state,
                 CASE
                     WHEN (s.state >= 'succeeded'::weir.step_state) THEN s.finished_at
-                    WHEN ((s.state <> 'running'::weir.step_state) AND (LEAST(s.cancel_requested_at, s.run_cancel_requested_at) IS NOT NULL)) THEN LEAST(s.cancel_requested_at, s.run_cancel_requested_at)
+                    WHEN ((s.state <> 'running'::weir.step_state) AND (s.ending_at IS NOT NULL)) THEN s.ending_at
                     WHEN (s.state = 'pending'::weir.step_state) THEN GREATEST(n.ended_at, s.created_at, s.start_at)
                     WHEN (s.state = 'running'::weir.step_state) THEN
                     CASE
                         WHEN (w.id IS NOT NULL) THEN LEAST((s.deadline_at + s.grace), w.lease_until, w.gone_at)
                         ELSE NULL::timestamp with time zone
                     END
-                    ELSE GREATEST(m.moved_at, s.run_after, s.created_at)
+                    WHEN (s.state = 'waiting'::weir.step_state) THEN
+                    CASE
+                        WHEN ((s.waiting_for = ANY (ARRAY['time'::text, 'signal'::text, 'approval'::text, 'run'::text])) AND (LEAST(s.run_after, s.deadline_at) < clock_timestamp())) THEN LEAST(s.run_after, s.deadline_at)
+                        WHEN (s.waiting_for = 'run'::text) THEN GREATEST(m.moved_at, c.finished_at)
+                        WHEN (s.waiting_for = 'children'::text) THEN GREATEST(m.moved_at, f.ended_at)
+                        ELSE NULL::timestamp with time zone
+                    END
+                    ELSE GREATEST(m.moved_at, s.run_after, s.created_at, l.asked_at)
                 END AS since,
                 CASE
                     WHEN (s.state >= 'succeeded'::weir.step_state) THEN 'it has ended, and its end is not counted into its dependants and its run'::text
-                    WHEN ((s.state <> 'running'::weir.step_state) AND (LEAST(s.cancel_requested_at, s.run_cancel_requested_at) < (clock_timestamp() - '00:00:10'::interval))) THEN 'its cancellation was asked for, no worker holds it, and it is not cancelled'::text
+                    WHEN ((s.state <> 'running'::weir.step_state) AND (s.waiting_for IS DISTINCT FROM 'run'::text) AND (s.ending_at < (clock_timestamp() - '00:00:10'::interval))) THEN 'its cancellation was asked for, no worker holds it, and it is not cancelled'::text
                     WHEN ((s.state = 'running'::weir.step_state) AND (w.id IS NULL)) THEN 'its worker is not registered any more'::text
                     WHEN ((s.state = 'running'::weir.step_state) AND (LEAST(w.lease_until, w.gone_at) < clock_timestamp())) THEN format('the lease of its worker (%s on %s) has run out, and the step is not taken from it'::text, w.name, w.host)
                     WHEN ((s.state = 'running'::weir.step_state) AND ((s.deadline_at + s.grace) < clock_timestamp())) THEN 'it is over its deadline and its grace, and nobody has ended it'::text
-                    WHEN ((s.run_state = 'paused'::weir.run_state) OR (s.run_cancel_requested_at IS NOT NULL) OR (s.cancel_requested_at IS NOT NULL)) THEN NULL::text
+                    WHEN ((s.state = 'waiting'::weir.step_state) AND (s.waiting_for = ANY (ARRAY['time'::text, 'signal'::text, 'approval'::text, 'run'::text])) AND (s.ending_at IS NULL) AND (LEAST(s.run_after, s.deadline_at) < clock_timestamp())) THEN 'the time that it waits for, or not beyond, has come, and nobody has ended it'::text
+                    WHEN ((s.run_state = 'paused'::weir.run_state) OR (s.ending_at IS NOT NULL) OR (NOT s.admitted)) THEN NULL::text
+                    WHEN ((s.state = 'waiting'::weir.step_state) AND (s.waiting_for = 'run'::text) AND (c.run_id IS NULL)) THEN 'it waits for a child run, and there is none'::text
+                    WHEN ((s.state = 'waiting'::weir.step_state) AND (s.waiting_for = 'run'::text) AND (c.finished_at IS NOT NULL)) THEN 'its child run has ended, and it has not'::text
+                    WHEN ((s.state = 'waiting'::weir.step_state) AND (s.waiting_for = 'children'::text) AND (f.expanded < f.total)) THEN 'its list is not expanded into children'::text
+                    WHEN ((s.state = 'waiting'::weir.step_state) AND (s.waiting_for = 'children'::text) AND (f.ended = f.total)) THEN 'all of its children have ended, and it has not'::text
+                    WHEN ((s.state = ANY (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'retrying'::weir.step_state])) AND (l.reason IS NOT NULL)) THEN l.reason
+                    WHEN ((s.state = ANY (ARRAY['pending'::weir.step_state, 'available'::weir.step_state, 'retrying'::weir.step_state])) AND (l.waiting_on IS NOT NULL)) THEN NULL::text
                     WHEN ((s.state = 'pending'::weir.step_state) AND (s.run_if = 'all_succeeded'::weir.run_if) AND (s.needs_failed > 0)) THEN 'a step that it needs has failed, and it is not skipped'::text
                     WHEN ((s.state = 'pending'::weir.step_state) AND (s.needs_open = 0) AND ((s.start_at IS NULL) OR (s.start_at < clock_timestamp()))) THEN 'everything that it needs has ended, and it is neither available nor skipped'::text
                     WHEN ((s.state = 'pending'::weir.step_state) OR (s.state = 'waiting'::weir.step_state) OR ((s.state = 'retrying'::weir.step_state) AND (s.run_after > clock_timestamp()))) THEN NULL::text
+                    WHEN ((s.runs_on = 'replica'::text) AND (s.river_job_id IS NULL) AND s.limited AND (l.run_id IS NULL)) THEN 'it may start, and stands in no line for the slot that it needs'::text
                     WHEN ((s.runs_on = 'replica'::text) AND (s.river_job_id IS NULL)) THEN 'it may start, and is not dispatched'::text
                     WHEN ((s.runs_on = 'replica'::text) AND (j.id IS NULL)) THEN format('its River job %s is gone'::text, s.river_job_id)
                     WHEN (j.state = ANY (ARRAY['cancelled'::weir.river_job_state, 'completed'::weir.river_job_state, 'discarded'::weir.river_job_state])) THEN format('its River job %s is %s and has not started it'::text, s.river_job_id, j.state)
@@ -2114,7 +2212,7 @@ CREATE VIEW weir.stuck AS
                       WHERE ((a.gone_at IS NULL) AND (a.lease_until > clock_timestamp()) AND (s.kind = ANY (a.kinds)) AND (a.queues ? s.queue))))) THEN format('no live worker with the kind %s works the queue %s'::text, s.kind, s.queue)
                     ELSE NULL::text
                 END AS reason
-           FROM (((((open_step s
+           FROM ((((((((open_step s
              LEFT JOIN weir.workers w ON (((w.id = s.worker_id) AND (s.state = 'running'::weir.step_state))))
              LEFT JOIN LATERAL ( SELECT j_1.id,
                     j_1.state,
@@ -2130,6 +2228,23 @@ CREATE VIEW weir.stuck AS
                      JOIN weir.steps u ON (((u.run_id = e.run_id) AND (u.step = e.need))))
                   WHERE ((e.run_id = s.run_id) AND (e.step = s.step) AND (s.state = 'pending'::weir.step_state))) n ON (true))
              LEFT JOIN weir.river_queue q ON ((q.name = s.queue)))
+             LEFT JOIN line l ON (((l.run_id = s.run_id) AND (l.step = s.step))))
+             LEFT JOIN LATERAL ( SELECT c_1.id AS run_id,
+                    c_1.finished_at
+                   FROM weir.runs c_1
+                  WHERE ((s.waiting_for = 'run'::text) AND (c_1.parent_run = s.run_id) AND (c_1.parent_step = s.step))) c ON (true))
+             LEFT JOIN LATERAL ( SELECT f_1.total,
+                    f_1.expanded,
+                    f_1.ended,
+                        CASE
+                            WHEN (f_1.ended = f_1.total) THEN ( SELECT max(u.finished_at) AS max
+                               FROM (weir.items i
+                                 JOIN weir.steps u ON (((u.run_id = i.run_id) AND (u.step = i.step))))
+                              WHERE ((i.run_id = f_1.run_id) AND (i.parent = f_1.step)))
+                            ELSE NULL::timestamp with time zone
+                        END AS ended_at
+                   FROM weir.families f_1
+                  WHERE ((s.waiting_for = 'children'::text) AND (f_1.run_id = s.run_id) AND (f_1.step = s.step))) f ON (true))
         )
  SELECT NULL::uuid AS run_id,
     NULL::text AS name,
@@ -2187,9 +2302,24 @@ UNION ALL
     j.since,
     j.reason
    FROM judged j
-  WHERE ((j.reason IS NOT NULL) AND (COALESCE(j.since, '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:00:10'::interval)));
+  WHERE ((j.reason IS NOT NULL) AND (COALESCE(j.since, '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:00:10'::interval)))
+UNION ALL
+ SELECT r.id AS run_id,
+    r.name,
+    NULL::integer AS step,
+    NULL::text AS key,
+    (r.state)::text AS state,
+    COALESCE(l.asked_at, GREATEST(r.created_at, r.start_at)) AS since,
+        CASE
+            WHEN (l.run_id IS NULL) THEN 'it is held back, and stands in no line'::text
+            WHEN (l.waiting_on IS NULL) THEN 'nothing holds it back any more, and it is not let in'::text
+            ELSE l.reason
+        END AS reason
+   FROM (open_run r
+     LEFT JOIN line l ON (((l.run_id = r.id) AND (l.step = 0))))
+  WHERE ((NOT r.admitted) AND (r.state = 'running'::weir.run_state) AND (r.cancel_requested_at IS NULL) AND ((l.run_id IS NULL) OR (l.waiting_on IS NULL) OR (l.reason IS NOT NULL)) AND (COALESCE(l.asked_at, GREATEST(r.created_at, r.start_at)) < (clock_timestamp() - '00:00:10'::interval)));
 
-COMMENT ON VIEW weir.stuck IS 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.';
+COMMENT ON VIEW weir.stuck IS 'Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a slot, a signal, an operator, a paused run) is not here, except who is first in line for what a paused run holds: that may take for ever. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.';
 
 COMMENT ON COLUMN weir.stuck.run_id IS 'Which run; null: this is about all of them.';
 

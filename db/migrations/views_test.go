@@ -115,7 +115,7 @@ func TestStuckSaysWhy(t *testing.T) {
 	t.Parallel()
 	reasons := make(map[string]bool)
 	literal := regexp.MustCompile(`'((?:its|it|the|a|no|reconcile|all|everything) [^']+)'::text`)
-	for _, d := range delays() {
+	for _, d := range slices.Concat(delays(), flowDelays()) {
 		pool := dbtest.Pool(t)
 		beating(t, pool)
 		run := healthy(t, pool)

@@ -551,6 +551,8 @@ type WeirOverview struct {
 	FinishedAt *time.Time
 	// How long it took from submit to end, or has taken so far.
 	Took int32
+	// What holds the run as a whole back; null: nothing, or it has ended.
+	WaitsFor string
 }
 
 // Named plans, every version of each. A version never changes: another plan under the name is the next version.
@@ -1074,7 +1076,7 @@ type WeirStop struct {
 	Grace pgtype.Interval
 }
 
-// Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a free slot, an operator, a paused run) is not here. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.
+// Everything that should have moved at least 10 seconds ago and did not, with the reason. What waits as it should (for other steps, a backoff, a slot, a signal, an operator, a paused run) is not here, except who is first in line for what a paused run holds: that may take for ever. It looks at the oldest open runs (9,000 running, 1,000 paused), and costs as much as they have unsettled steps.
 type WeirStuck struct {
 	// Which run; null: this is about all of them.
 	RunID *uuid.UUID
