@@ -77,8 +77,8 @@ with asked as materialized (
     h.*, r.state as run_state, coalesce(r.cancel_cause, case when r.cancel_requested_at is null then 'failure_policy' else 'cancel_requested' end::weir.cause) as cancel_cause,
     case
       when r.cancel_requested_at is not null then 'cancelled'
-      when not r.admitted then 'pending'
       when h.run_if = 'all_succeeded' and h.needs_failed > 0 then 'skipped'
+      when not r.admitted then 'pending'
       when h.run_if = 'all_succeeded' and r.failing_at is not null then 'cancelled'
       when h.needs_open > 0 then 'pending'
       when h.run_if = 'all_succeeded' and h.needs_neutral > 0 then 'skipped'
