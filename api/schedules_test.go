@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,4 +95,28 @@ func TestSchedulesRefuse(t *testing.T) {
 	problem(t, b.ask(http.MethodPut, "/v1/schedules/S", nightlySchedule), 422, "invalid_request")
 	problem(t, b.ask(http.MethodGet, "/v1/schedules/s/next?n=101", ""), 422, "invalid_request")
 	require.Empty(t, b.get("/v1/schedules")["items"])
+}
+
+// TestEveryFieldOfASchedule reads a row in which everything is set.
+func TestEveryFieldOfASchedule(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(`insert into weir.schedules (name, plan, plan_version, input, cron, timezone, jitter, overlap, missed, missed_within, next_slot, due_at, paused_at, paused_by,
+			created_at, created_by, updated_at, updated_by, last_slot, last_run, last_fired_at, skipped_slot, skipped_at, skip_reason, skip_run, error_slot, error_at, error)
+		values ('s', 'p', 3, '{"a": 1}', '@daily', 'Asia/Tokyo', '90s', 'queue', 'all', '2 days', '2026-05-04 01:00Z', '2026-05-04 01:01Z', null, null,
+			'2026-05-04 02:00Z', 'local', '2026-05-04 03:00Z', 'token:me', '2026-05-04 04:00Z', '0198a8a0-1c2d-7e3f-8a4b-000000000001', '2026-05-04 05:00Z',
+			'2026-05-04 06:00Z', '2026-05-04 07:00Z', 'overlap', '0198a8a0-1c2d-7e3f-8a4b-000000000002', '2026-05-04 08:00Z', '2026-05-04 09:00Z', 'oops')`)
+	a := b.ask(http.MethodGet, "/v1/schedules/s", "")
+	conforms(t, "Schedule", a.body)
+	want := regexp.MustCompile(`"AT(..:..)"`).ReplaceAllString(`{"name": "s", "plan": "p@3", "input": {"a": 1}, "cron": "@daily",
+		"timezone": "Asia/Tokyo", "jitter": "1m30s", "overlap": "queue", "missed": "all", "window": "2d", "paused": false, "paused_at": null,
+		"created_at": "AT02:00", "created_by": "local", "updated_at": "AT03:00", "updated_by": "token:me", "next_slot": "AT01:00", "due_at": "AT01:01",
+		"last_slot": "AT04:00", "last_run": "0198a8a0-1c2d-7e3f-8a4b-000000000001", "last_fired_at": "AT05:00",
+		"last_skipped_slot": "AT06:00", "last_skipped_at": "AT07:00", "last_skip_reason": "overlap", "last_skip_run": "0198a8a0-1c2d-7e3f-8a4b-000000000002",
+		"last_error_slot": "AT08:00", "last_error_at": "AT09:00", "last_error": "oops"}`, `"2026-05-04T$1:00.000000Z"`)
+	require.JSONEq(t, want, string(a.body))
+	b.exec(`update weir.schedules set paused_at = '2026-05-04 01:00Z', paused_by = 'me', plan_version = null`)
+	paused := b.get("/v1/schedules/s")
+	require.Equal(t, []any{"p", true, "2026-05-04T01:00:00.000000Z", nil, nil},
+		[]any{paused["plan"], paused["paused"], paused["paused_at"], paused["next_slot"], paused["due_at"]})
 }

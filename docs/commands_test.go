@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,8 @@ type session struct {
 func TestCommandsOfREADME(t *testing.T) { t.Parallel(); follow(t, "README.md") }
 func TestCommandsOfPsql(t *testing.T)   { t.Parallel(); follow(t, "docs/psql.md") }
 
+func TestCommandsOfSchedules(t *testing.T) { t.Parallel(); follow(t, "docs/schedules.md") }
+
 // Every other page has only commands that are run somewhere.
 func TestCommandsOfOtherPages(t *testing.T) {
 	t.Parallel()
@@ -66,7 +69,7 @@ func TestCommandsOfOtherPages(t *testing.T) {
 	require.NoError(t, err)
 	pages = append(append(pages, adrs...), filepath.Join(root, "CONTRIBUTING.md"), filepath.Join(root, "CHANGELOG.md"))
 	for _, page := range pages {
-		if filepath.Base(page) == "psql.md" {
+		if slices.Contains([]string{"psql.md", "schedules.md"}, filepath.Base(page)) {
 			continue
 		}
 		text, err := os.ReadFile(page)
@@ -89,12 +92,12 @@ func TestCommandsInTheText(t *testing.T) {
 	t.Parallel()
 	named := regexp.MustCompile("`weir ([a-z]+)(?: ([a-z]+))?[^`]*`")
 	known := map[string]bool{}
-	for _, page := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "psql.md", "architecture.md", "states.md"} {
+	for _, page := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "psql.md", "schedules.md", "architecture.md", "states.md"} {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, match := range named.FindAllStringSubmatch(string(text), -1) {
 			words := []string{match[1]}
-			if match[1] == "plan" || match[1] == "migrate" {
+			if slices.Contains([]string{"plan", "migrate", "schedule"}, match[1]) {
 				words = append(words, match[2])
 			}
 			known[strings.Join(words, " ")] = true

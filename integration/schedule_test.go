@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -18,11 +17,11 @@ import (
 	"github.com/weirqueue/weir/lifecycle"
 )
 
-// ticking is how large TestScheduleEverySecond is: as CI runs it, or in full, where WEIR_INTEGRATION_FULL is set (just integration-full).
+// ticking is how large TestScheduleEverySecond is.
 type ticking struct{ replicas, seconds, killed int }
 
 func tickingSize() ticking {
-	if os.Getenv("WEIR_INTEGRATION_FULL") != "" {
+	if full() {
 		return ticking{replicas: 10, seconds: 60, killed: 3}
 	}
 	return ticking{replicas: 4, seconds: 12, killed: 2}

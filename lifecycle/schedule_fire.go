@@ -47,8 +47,13 @@ func (e *Engine) schedules(ctx context.Context) error {
 
 // schedulesOnce fires everything that is due and that no other replica fires just now.
 func (e *Engine) schedulesOnce(ctx context.Context) error {
+	ms, err := e.q.ScheduleNext(ctx)
+	if err != nil {
+		e.fires.in(firesAgain)
+		return err
+	}
 	var tried []string
-	for {
+	for ms == 0 {
 		name, err := e.scheduleFire(ctx, tried)
 		switch {
 		case name != "" && err != nil && ctx.Err() == nil: // it keeps nobody else from being fired
@@ -62,7 +67,9 @@ func (e *Engine) schedulesOnce(ctx context.Context) error {
 			break
 		}
 	}
-	ms, err := e.q.ScheduleNext(ctx)
+	if ms == 0 {
+		ms, err = e.q.ScheduleNext(ctx)
+	}
 	switch {
 	case err != nil || len(tried) > 0:
 		e.fires.in(firesAgain)
