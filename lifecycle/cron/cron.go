@@ -12,7 +12,7 @@ import (
 	"math"
 	"strings"
 	"time"
-	_ "time/tzdata" // the same zones wherever a replica runs, also where the system brings none
+	_ "time/tzdata" // for machines that bring no zones: containers with nothing but the binary
 
 	"github.com/netresearch/go-cron"
 )
