@@ -229,8 +229,7 @@ func (b *begins) refuse(row *queries.StepsToBeginRow, code, message string) {
 }
 
 func evalCode(err error) string {
-	var missing *expr.MissingError
-	if errors.As(err, &missing) {
+	if _, missing := errors.AsType[*expr.MissingError](err); missing {
 		return "expression_missing"
 	}
 	return "bad_expression"
@@ -307,7 +306,7 @@ func (p *pass) beginRun(ctx context.Context, b *begins, row *queries.StepsToBegi
 	var refusal *Error
 	switch {
 	case errors.As(err, &refusal) && !refusal.Retryable:
-		b.refuse(row, string(refusal.Code), faultsOf(refusal))
+		b.refuse(row, refusal.Code, faultsOf(refusal))
 		return nil
 	case err != nil:
 		return err
