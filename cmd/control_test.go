@@ -100,6 +100,11 @@ func TestRerun(t *testing.T) {
 
 	require.Contains(t, a.fails(t, exitUsage, "rerun", a.run, "--from", "fetch", "--from", "nothing"), "--from[1]: the plan of the run has no step with this key")
 	require.Contains(t, a.fails(t, exitUsage, "rerun", a.run, "--input", "x"), "--input is KEY=VALUE")
+	require.Contains(t, a.fails(t, exitUsage, "rerun", "--all", "--from", "fetch"), "are for one run")
+	require.Contains(t, a.fails(t, exitUsage, "rerun", a.run, "--timeout", "3s"), "--wait --timeout 3s")
+	require.Contains(t, a.fails(t, exitUsage, "rerun", a.run, "--all"), "give one of them")
+	require.Regexp(t, `^would rerun [1-9]\d* runs?\n$`, a.answer(t, "rerun", "--state", "failed", "--dry-run"))
+	require.Regexp(t, `^bulk \S+ is done: rerun done to (\d+) of \d+ runs?\n$`, a.answer(t, "rerun", "--state", "failed", "--wait"))
 	endlessRun := submitted(t, a.server, endless)
 	require.Regexp(t, `^weir: the run is not final: it goes on \(running since .*\)\ntry: weir run `+endlessRun+"\n$", a.fails(t, exitError, "rerun", endlessRun))
 }

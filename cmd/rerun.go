@@ -10,13 +10,13 @@ import (
 	client "github.com/weirqueue/weir/openapi/client/go"
 )
 
-// rerun does a run again.
+// rerun does a run again, or many.
 type rerun struct {
 	clientFlags
 	answerFlags
-	waitFlags
-	runArg
+	runOrMany
 
+	Timeout   lifetime `placeholder:"DURATION" help:"With --wait: give up waiting for one run after that long, 90s or 1h30m for example. The run goes on."`
 	From      []string `sep:"none" placeholder:"STEP" help:"Run this step again though it had succeeded, and everything downstream of it. Repeatable."`
 	Input     []string `sep:"none" placeholder:"KEY=VALUE" help:"Set a member of the input; the value is JSON, else a string. Repeatable."`
 	InputFile string   `placeholder:"FILE" help:"Replace the input by the object in this file, in YAML or JSON; - is stdin."`
@@ -26,12 +26,15 @@ type rerun struct {
 func (c *rerun) Help() string {
 	return `Makes a new run of one that has ended. What had succeeded is carried over with its output; the rest runs again, and so does
 everything downstream of what runs again. A run that had succeeded is done again as a whole, and so is any run with another
-input. Prints the id of the new run, alone on the first line; --wait, output and exit codes are those of 'weir submit'.`
+input. Prints the id of the new run, alone on the first line; --wait, output and exit codes are those of 'weir submit'.` + bulkHelp
 }
 
 // Run implements the command.
 func (c *rerun) Run(inv *invocation) error {
-	if err := cmp.Or(c.answerFlags.check(), c.waitFlags.check()); err != nil {
+	wait := waitFlags{Wait: c.WaitAll, Timeout: c.Timeout}
+	many := c.bulkFlags
+	many.WaitAll = many.WaitAll && c.ID == nil // one run is waited for as by submit
+	if err := cmp.Or(c.answerFlags.check(), many.check("rerun", c.ID != nil), c.checkOne(), wait.check()); err != nil {
 		return err
 	}
 	server, err := c.connect(inv)
@@ -39,6 +42,9 @@ func (c *rerun) Run(inv *invocation) error {
 		return err
 	}
 	defer server.close()
+	if many.many() {
+		return many.run(server, c.answerFlags, client.BulkActionRerun, "")
+	}
 	how, err := c.how(server)
 	if err != nil {
 		return err
@@ -47,7 +53,15 @@ func (c *rerun) Run(inv *invocation) error {
 	if err != nil {
 		return server.explainRun(err, c.ID.String())
 	}
-	return c.made(server, c.answerFlags, run)
+	return wait.made(server, c.answerFlags, run)
+}
+
+// checkOne refuses flags for one run where many are meant.
+func (c *rerun) checkOne() error {
+	if c.ID == nil && (len(c.From) > 0 || len(c.Input) > 0 || c.InputFile != "" || c.Timeout != 0) {
+		return &usageError{what: "--from, --input, --input-file and --timeout are for one run: give its ID", try: "weir rerun --help"}
+	}
+	return nil
 }
 
 // how is what is asked for. The input is that of the run with what the command line says.
