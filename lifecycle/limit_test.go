@@ -110,3 +110,61 @@ func TestLimitList(t *testing.T) {
 	_, err := b.LimitList(t.Context(), PageRequest{Cursor: "~"})
 	require.Error(t, err)
 }
+
+// TestLimitWhileItIsHeld changes a limit while steps hold slots of it, and others wait.
+func TestLimitWhileItIsHeld(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 6 {
+		b.submitYAML(limitedBy("k", ""))
+	}
+	first := b.claimed()
+	require.Len(t, first, 2, "as the plan says")
+	set := func(limit int) {
+		t.Helper()
+		_, err := b.LimitSet(t.Context(), "k", limit, "local")
+		require.NoError(t, err)
+	}
+	set(3)
+	second := b.claimed()
+	require.Len(t, second, 1, "raised, it lets one more go")
+	set(1)
+	require.Empty(t, b.claimed())
+	require.Equal(t, 3, b.countRunning(), "lowered, it takes nothing away")
+	for i, a := range append(first, second...) {
+		require.Empty(t, b.claimed(), "there are %d still", 3-i)
+		b.finish(a, OutcomeSucceeded)
+	}
+	third := b.claimed()
+	require.Len(t, third, 1)
+	_, err := b.LimitUnset(t.Context(), "k")
+	require.NoError(t, err)
+	require.Len(t, b.claimed(), 1, "the plan says 2 again")
+	got, err := b.LimitGet(t.Context(), "k")
+	require.NoError(t, err)
+	require.Equal(t, 2, got.Used)
+	require.Equal(t, 1, got.Waiting)
+	require.Len(t, got.Holders, 2)
+}
+
+// TestLimitIsSetBeforehand: what was set before any plan asked goes before what the plans say, and stays when they are done.
+func TestLimitIsSetBeforehand(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.LimitSet(t.Context(), "k", 1, "local")
+	require.NoError(t, err)
+	for range 2 {
+		b.submitYAML(limitedBy("k", ""))
+	}
+	for range 2 {
+		attempts := b.claimed()
+		require.Len(t, attempts, 1)
+		b.finish(attempts[0], OutcomeSucceeded)
+	}
+	b.pass()
+	got, err := b.LimitGet(t.Context(), "k")
+	require.NoError(t, err)
+	require.Equal(t, 1, *got.Limit)
+	require.Zero(t, got.Used)
+	b.clean()
+}
