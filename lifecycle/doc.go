@@ -20,6 +20,9 @@
 //   - Reconcile moves everything that is not somebody's own work: it settles finished steps, promotes or skips their
 //     dependants, dispatches, expires and finalises. Rows of weir.dirty tell it where to look; NOTIFY only tells it
 //     to look now; a trigger that arrives during a pass is served by the next turn of the loop.
+//   - The gate, the sixteenth shard of weir.dirty, decides across all runs who gets the slots of limits, and which runs
+//     are let in: one pass at a time, whichever replica makes it. What has no limit never meets it.
+//   - Steps that no worker claims (waits, fan-outs, child runs) are begun and ended by reconcile, in their own row.
 //   - Submits, Starts and Finishes of one process that come at the same time share a transaction (group commit).
 //     A flush that fails is repeated or bisected, so that one bad item answers for itself alone.
 //
