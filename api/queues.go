@@ -53,7 +53,7 @@ func (s *server) queues(routes huma.API) {
 	register(s, routes, operation{
 		id: "queue-pause", method: http.MethodPost, path: "/v1/queues/{queue}/pause", tag: "operate",
 		summary: "Start nothing of a queue any more",
-		description: "What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. " +
+		description: "What runs goes on. It holds for every replica once it is answered, also for those that start later, until the queue is resumed; what is being started in that moment runs. " +
 			"Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.",
 		problems: problems,
 	}, s.queuePause)

@@ -30,7 +30,7 @@ func (r *Reader) QueueList(ctx context.Context) ([]QueueView, error) {
 }
 
 // QueuePause keeps every replica from starting steps of the queue, until [Engine.QueueResume]; what runs goes on. It holds
-// from the moment that it returns, also for replicas that start later. Asked again, it changes nothing. A queue that nobody
+// once it has returned, also for replicas that start later; what is being started in that moment runs. Asked again, it changes nothing. A queue that nobody
 // has worked and where nothing waits is [CodeNotFound]: its name is more likely misspelt.
 func (e *Engine) QueuePause(ctx context.Context, name string) (*QueueView, error) {
 	if _, err := e.queueGet(ctx, name); err != nil {

@@ -14,7 +14,9 @@ func flowDelays() []delay {
 	moved := func(change string) string {
 		return "with t as (update weir.transitions set at = " + ago + " where run_id = $1) update weir.steps set created_at = " + ago + ", river_job_id = null, " + change + three
 	}
-	waits := func(what, more string) string { return moved("state = 'waiting', waiting_for = '" + what + "', deadline_at = null" + more) }
+	waits := func(what, more string) string {
+		return moved("state = 'waiting', waiting_for = '" + what + "', deadline_at = null" + more)
+	}
 	// held has step three stand in a line, and line the whole run, long since.
 	held := func(line string) string {
 		return "with w as (insert into weir.slots (run_id, step, concurrency_key, waiting_on, asked_at) values ($1, 3, 'k', '" + line + "', " + ago + ")), " +
@@ -31,10 +33,10 @@ func flowDelays() []delay {
 		return "with f as (insert into weir.slots (run_id, step, priority, waiting_on) values (gen_random_uuid(), 1, 1, 'k')), " + sql[len("with "):]
 	}
 	return []delay{
-		{waits("time", ", run_after = " + ago), []string{"3 waiting: the time that it waits for, or not beyond, has come, and nobody has ended it"}},
+		{waits("time", ", run_after = "+ago), []string{"3 waiting: the time that it waits for, or not beyond, has come, and nobody has ended it"}},
 		{waits("time", ", run_after = clock_timestamp() + interval '1 hour'"), nil},
 		{waits("signal", ", run_after = null"), nil},
-		{waits("decision", ", run_after = " + ago), nil},
+		{waits("decision", ", run_after = "+ago), nil},
 		{waits("run", ", run_after = null"), []string{"3 waiting: it waits for a child run, and there is none"}},
 		{
 			"with c as (insert into weir.runs (id, name, steps_total, steps_open, state, finished_at, parent_run, parent_step) values (gen_random_uuid(), 'child', 1, 0, 'failed', " + ago + ", $1, 3)), " +

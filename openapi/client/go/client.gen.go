@@ -2431,7 +2431,7 @@ type ClientInterface interface {
 
 	// QueuePause Start nothing of a queue any more
 	//
-	// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+	// What runs goes on. It holds for every replica once it is answered, also for those that start later, until the queue is resumed; what is being started in that moment runs. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
 	//
 	// Corresponds with POST /v1/queues/{queue}/pause (the `QueuePause` operationId).
 	QueuePause(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3069,7 +3069,7 @@ func (c *Client) QueueList(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // QueuePause Start nothing of a queue any more
 //
-// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+// What runs goes on. It holds for every replica once it is answered, also for those that start later, until the queue is resumed; what is being started in that moment runs. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
 //
 // Corresponds with POST /v1/queues/{queue}/pause (the `QueuePause` operationId).
 func (c *Client) QueuePause(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6438,7 +6438,7 @@ type ClientWithResponsesInterface interface {
 
 	// QueuePauseWithResponse Start nothing of a queue any more
 	//
-	// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+	// What runs goes on. It holds for every replica once it is answered, also for those that start later, until the queue is resumed; what is being started in that moment runs. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9071,7 +9071,7 @@ func (c *ClientWithResponses) QueueListWithResponse(ctx context.Context, reqEdit
 
 // QueuePauseWithResponse Start nothing of a queue any more
 //
-// What runs goes on. It holds for every replica from the moment of the answer, also for those that start later, until the queue is resumed. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
+// What runs goes on. It holds for every replica once it is answered, also for those that start later, until the queue is resumed; what is being started in that moment runs. Asking again changes nothing. A queue that no replica has worked and where no step waits is not_found.
 //
 // Returns a wrapper object for the known response body format(s).
 //
