@@ -156,6 +156,7 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 			return err
 		}
 	}
+	more := false
 	rows, err := p.q.RunCancelOpen(ctx, queries.RunCancelOpenParams{Actor: p.actor, Ids: ids, Most: passSteps})
 	if err != nil {
 		return err
@@ -172,11 +173,12 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 		}
 	}
 	if above := slices.Concat(p.whole, p.special.waiting.runs); len(above) > 0 {
-		children, err := p.q.RunCancelChildren(ctx, queries.RunCancelChildrenParams{Actor: p.actor, Runs: above, Steps: make([]int32, len(above))})
+		q := queries.RunCancelChildrenParams{Actor: p.actor, Runs: above, Steps: make([]int32, len(above)), Most: passSteps}
+		children, err := p.q.RunCancelChildren(ctx, q)
 		if err != nil {
 			return err
 		}
-		p.after.dirty = p.after.dirty || len(children) > 0
+		p.after.dirty, more = p.after.dirty || len(children) > 0, len(children) == passSteps
 	}
 	stops, err := p.q.StopsOfRuns(ctx, ids)
 	if err != nil {
@@ -188,7 +190,7 @@ func (p *pass) cancelRuns(ctx context.Context) error {
 			p.settler.runs[id] = &tally{} // it may be over all the same: it was paused when its last step ended
 		}
 	}
-	if len(rows) < passSteps {
+	if len(rows) < passSteps && !more {
 		return nil
 	}
 	return p.again(ctx, queries.DirtyAddParams{Runs: ids, Steps: make([]int32, len(ids))})

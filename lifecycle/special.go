@@ -52,7 +52,7 @@ func (p *pass) sort(ctx context.Context) error {
 // have ended without them.
 func (p *pass) cancelChildren(ctx context.Context) error {
 	if w := p.special.waiting; len(w.runs) > 0 {
-		runs, err := p.q.RunCancelChildren(ctx, queries.RunCancelChildrenParams{Actor: p.actor, Runs: w.runs, Steps: w.steps})
+		runs, err := p.q.RunCancelChildren(ctx, queries.RunCancelChildrenParams{Actor: p.actor, Runs: w.runs, Steps: w.steps, Most: passSteps})
 		if err != nil {
 			return err
 		}

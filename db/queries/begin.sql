@@ -22,11 +22,11 @@ for no key update of s;
 -- name: SlotsKeep :many
 -- Of these steps, those that hold their slots, and keep them while this transaction goes on: the gate waits for it. Slots that
 -- the gate looks at just now are left out, as by StepDispatch.
-select l.run_id, l.step
+select a.run_id::uuid as run_id, a.step::int as step
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
-join weir.slots l on l.run_id = a.run_id and l.step = a.step
-where l.waiting_on is null
-for key share of l skip locked;
+cross join lateral (
+  select from weir.slots l where l.run_id = a.run_id and l.step = a.step and l.waiting_on is null for key share skip locked offset 0
+) l;
 
 -- name: StepWait :exec
 -- Moves steps from pending to waiting. duration counts from now, until is a time.
@@ -120,14 +120,21 @@ returning c.id;
 select
   s.run_id, s.step, c.id as child, c.state, c.cause, (s.last_outcome is not null)::boolean as timed_out, o.output, o.output_error,
   (s.cancel_requested_at is not null or r.cancel_requested_at is not null)::boolean as cancelling
-from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
-join weir.steps s on s.run_id = a.run_id and s.step = a.step
-join weir.runs r on r.id = s.run_id
-join weir.runs c on c.parent_run = s.run_id and c.parent_step = s.step
+from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step order by 1, 2) a
+cross join lateral (
+  select s.run_id, s.step, s.last_outcome, s.cancel_requested_at from weir.steps s
+  where s.run_id = a.run_id and s.step = a.step and s.state::text = 'waiting' and s.waiting_for = 'run'
+  for no key update
+  offset 0
+) s
+cross join lateral (
+  select c.id, c.state, c.cause from weir.runs c
+  where c.parent_run = a.run_id and c.parent_step = a.step and c.state::text in ('succeeded', 'failed', 'cancelled')
+  offset 0
+) c
+cross join lateral (select r.cancel_requested_at from weir.runs r where r.id = a.run_id offset 0) r
 left join weir.run_outputs o on o.run_id = c.id
-where s.state::text = 'waiting' and s.waiting_for = 'run' and c.state::text in ('succeeded', 'failed', 'cancelled')
-order by s.run_id, s.step
-for no key update of s;
+order by s.run_id, s.step;
 
 -- name: RunsOverdue :many
 -- Runs that have taken longer than their timeout. One that is paused again after its timeout is resumed again.

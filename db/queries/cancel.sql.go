@@ -18,14 +18,20 @@ with acting as materialized (
 ), child as materialized (
   select c.run_id, c.step, coalesce(s.cancel_requested_by, acting.actor) as asked_by, s.cancel_cause
   from acting
-  cross join (select unnest($2::uuid[]) as run_id, unnest($3::int[]) as step) a
-  join weir.steps s on s.run_id = a.run_id and s.step = a.step
-  join weir.items i on i.run_id = s.run_id and i.parent = s.step
-  join weir.steps c on c.run_id = i.run_id and c.step = i.step
-  where s.expects = 'children' and s.state::text in ('cancelled', 'failed', 'skipped') and c.state < 'succeeded' and c.cancel_requested_at is null
-  order by c.run_id, c.step
+  cross join (select distinct unnest($2::uuid[]) as run_id, unnest($3::int[]) as step order by 1, 2) a
+  cross join lateral (
+    select s.cancel_requested_by, s.cancel_cause from weir.steps s
+    where s.run_id = a.run_id and s.step = a.step and s.expects = 'children' and s.state::text in ('cancelled', 'failed', 'skipped')
+    offset 0
+  ) s
+  cross join lateral (select i.step from weir.items i where i.run_id = a.run_id and i.parent = a.step offset 0) i
+  cross join lateral (
+    select c.run_id, c.step from weir.steps c
+    where c.run_id = a.run_id and c.step = i.step and c.state::text in ('pending', 'available', 'running', 'retrying', 'waiting') and c.cancel_requested_at is null
+    for no key update
+    offset 0
+  ) c
   limit $4
-  for no key update of c
 )
 update weir.steps s set cancel_requested_at = clock_timestamp(), cancel_requested_by = h.asked_by, cancel_cause = h.cancel_cause, cancel_reason = 'the step that it is a child of has ended'
 from child h
@@ -74,17 +80,42 @@ func (q *Queries) FamilyCancel(ctx context.Context, arg FamilyCancelParams) ([]F
 const runCancelChildren = `-- name: RunCancelChildren :many
 with acting as materialized (
   select set_config('weir.actor', $1::text, true) as actor
-), child as materialized (
-  select c.id, coalesce(r.cancel_cause, s.cancel_cause, case when r.cancel_requested_at is null and s.cancel_requested_at is null then 'failure_policy'::weir.cause end) as cause,
-    coalesce(r.cancel_requested_by, s.cancel_requested_by, acting.actor) as asked_by
+), above as materialized (
+  select a.run_id, a.step, r.cancel_requested_at, r.cancel_requested_by, r.cancel_cause, r.failing_at
+  from (select distinct unnest($2::uuid[]) as run_id, unnest($3::int[]) as step) a
+  cross join lateral (
+    select r.cancel_requested_at, r.cancel_requested_by, r.cancel_cause, r.failing_at
+    from weir.runs r
+    where r.id = a.run_id and (a.step > 0 or r.cancel_requested_at is not null or r.failing_at is not null)
+    offset 0
+  ) r
+), below as materialized (
+  select a.run_id, a.step, a.cancel_requested_at, a.cancel_requested_by, a.cancel_cause, a.failing_at, c.id, c.parent_step
+  from above a
+  cross join lateral (select c.id, c.parent_step, c.state, c.cancel_requested_at from weir.runs c where c.parent_run = a.run_id and a.step = 0 offset 0) c
+  where c.state::text in ('running', 'paused') and c.cancel_requested_at is null
+  union all
+  select a.run_id, a.step, a.cancel_requested_at, a.cancel_requested_by, a.cancel_cause, a.failing_at, c.id, a.step
+  from above a
+  cross join lateral (select c.id, c.state, c.cancel_requested_at from weir.runs c where c.parent_run = a.run_id and c.parent_step = a.step and a.step > 0 offset 0) c
+  where c.state::text in ('running', 'paused') and c.cancel_requested_at is null
+), found as materialized (
+  select b.id, coalesce(b.cancel_cause, s.cancel_cause, case when b.cancel_requested_at is null and s.cancel_requested_at is null then 'failure_policy'::weir.cause end) as cause,
+    coalesce(b.cancel_requested_by, s.cancel_requested_by, acting.actor) as asked_by
   from acting
-  cross join (select unnest($2::uuid[]) as run_id, unnest($3::int[]) as step) a
-  join weir.runs r on r.id = a.run_id
-  join weir.steps s on s.run_id = a.run_id and (a.step = 0 or s.step = a.step)
-  join weir.runs c on c.parent_run = s.run_id and c.parent_step = s.step
-  where s.state::text = 'waiting' and s.waiting_for = 'run' and c.state::text in ('running', 'paused') and c.cancel_requested_at is null
-    and (r.cancel_requested_at is not null or s.cancel_requested_at is not null or r.failing_at is not null and s.run_if = 'all_succeeded')
+  cross join below b
+  cross join lateral (
+    select s.state, s.waiting_for, s.run_if, s.cancel_requested_at, s.cancel_requested_by, s.cancel_cause from weir.steps s where s.run_id = b.run_id and s.step = b.parent_step offset 0
+  ) s
+  where s.state::text = 'waiting' and s.waiting_for = 'run'
+    and (b.cancel_requested_at is not null or s.cancel_requested_at is not null or b.failing_at is not null and s.run_if = 'all_succeeded')
+), child as materialized (
+  select c.id, f.cause, f.asked_by
+  from found f
+  join weir.runs c on c.id = f.id
+  where c.state::text in ('running', 'paused') and c.cancel_requested_at is null
   order by c.id
+  limit $4
   for no key update of c
 )
 update weir.runs r set
@@ -99,12 +130,18 @@ type RunCancelChildrenParams struct {
 	Actor string
 	Runs  []uuid.UUID
 	Steps []int32
+	Most  int32
 }
 
-// Asks for the cancellation of the child runs that steps wait for, of runs and steps that are being cancelled themselves. One
-// that is paused is resumed for it when its time is over.
+// Asks for the cancellation of the child runs that steps wait for, of runs (step 0) and steps that are being cancelled
+// themselves, up to so many. One that is paused is resumed for it when its time is over.
 func (q *Queries) RunCancelChildren(ctx context.Context, arg RunCancelChildrenParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, runCancelChildren, arg.Actor, arg.Runs, arg.Steps)
+	rows, err := q.db.Query(ctx, runCancelChildren,
+		arg.Actor,
+		arg.Runs,
+		arg.Steps,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}

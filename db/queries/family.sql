@@ -6,10 +6,10 @@ select unnest(@runs::uuid[]), unnest(@steps::int[]), unnest(@totals::int[]), unn
 -- Of these steps, the fan-outs that have no child yet for some of their items.
 select f.run_id, f.step, s.kind, i."with"
 from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
-join weir.families f on f.run_id = a.run_id and f.step = a.step
-join weir.steps s on s.run_id = f.run_id and s.step = f.step
-join weir.runs r on r.id = f.run_id
-left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step
+cross join lateral (select * from weir.families f where f.run_id = a.run_id and f.step = a.step offset 0) f
+cross join lateral (select * from weir.steps s where s.run_id = a.run_id and s.step = a.step offset 0) s
+cross join lateral (select * from weir.runs r where r.id = a.run_id offset 0) r
+left join weir.step_inputs i on i.run_id = a.run_id and i.step = a.step
 where f.expanded < f.total and s.state::text = 'waiting' and s.cancel_requested_at is null and r.cancel_requested_at is null and not (r.failing_at is not null and s.run_if = 'all_succeeded')
 order by f.run_id, f.step;
 
@@ -90,8 +90,8 @@ select run_id, step from counted where ended = total;
 -- Of these steps, the fan-outs whose children have all ended.
 select f.run_id, f.step, f.total, f.failed
 from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
-join weir.families f on f.run_id = a.run_id and f.step = a.step
-join weir.steps s on s.run_id = f.run_id and s.step = f.step
+cross join lateral (select * from weir.families f where f.run_id = a.run_id and f.step = a.step offset 0) f
+cross join lateral (select * from weir.steps s where s.run_id = a.run_id and s.step = a.step offset 0) s
 where f.ended = f.total and s.state::text = 'waiting' and s.waiting_for = 'children'
 order by f.run_id, f.step;
 

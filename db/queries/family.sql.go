@@ -15,8 +15,8 @@ import (
 const familiesOver = `-- name: FamiliesOver :many
 select f.run_id, f.step, f.total, f.failed
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
-join weir.families f on f.run_id = a.run_id and f.step = a.step
-join weir.steps s on s.run_id = f.run_id and s.step = f.step
+cross join lateral (select run_id, step, total, expanded, ended, failed, items from weir.families f where f.run_id = a.run_id and f.step = a.step offset 0) f
+cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry, limited, parent, item, expects, cancel_cause from weir.steps s where s.run_id = a.run_id and s.step = a.step offset 0) s
 where f.ended = f.total and s.state::text = 'waiting' and s.waiting_for = 'children'
 order by f.run_id, f.step
 `
@@ -62,10 +62,10 @@ func (q *Queries) FamiliesOver(ctx context.Context, arg FamiliesOverParams) ([]F
 const familiesToExpand = `-- name: FamiliesToExpand :many
 select f.run_id, f.step, s.kind, i."with"
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
-join weir.families f on f.run_id = a.run_id and f.step = a.step
-join weir.steps s on s.run_id = f.run_id and s.step = f.step
-join weir.runs r on r.id = f.run_id
-left join weir.step_inputs i on i.run_id = s.run_id and i.step = s.step
+cross join lateral (select run_id, step, total, expanded, ended, failed, items from weir.families f where f.run_id = a.run_id and f.step = a.step offset 0) f
+cross join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry, limited, parent, item, expects, cancel_cause from weir.steps s where s.run_id = a.run_id and s.step = a.step offset 0) s
+cross join lateral (select id, name, state, cause, on_failure, max_parallel, steps_total, steps_open, steps_failed, created_at, created_by, start_at, deadline_at, finished_at, cancel_requested_at, cancel_requested_by, cancel_reason, key, idempotency_scope, idempotency_key, idempotency_digest, rerun_of, labels, description, admitted, limited, wants_output, depth, plan_version, parent_step, parent_run, timeout, failing_at, cancel_cause from weir.runs r where r.id = a.run_id offset 0) r
+left join weir.step_inputs i on i.run_id = a.run_id and i.step = a.step
 where f.expanded < f.total and s.state::text = 'waiting' and s.cancel_requested_at is null and r.cancel_requested_at is null and not (r.failing_at is not null and s.run_if = 'all_succeeded')
 order by f.run_id, f.step
 `

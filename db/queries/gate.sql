@@ -1,10 +1,8 @@
 -- name: SlotsLock :exec
 -- Has nobody begin or dispatch what holds its slot while the gate looks at it: who does so just now is waited for.
-select from weir.slots l
-join (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a on l.run_id = a.run_id and l.step = a.step
-where l.waiting_on is null
-order by l.run_id, l.step
-for update of l;
+select
+from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step order by 1, 2) a
+cross join lateral (select from weir.slots l where l.run_id = a.run_id and l.step = a.step and l.waiting_on is null for update offset 0) l;
 
 -- name: GateLook :many
 -- What the gate has to know of runs (step 0) and limited steps: what they are, what limits them, and where they stand.
@@ -19,9 +17,9 @@ select
   (l.run_id is not null)::boolean as has_slot, l.waiting_on, coalesce(l.holds, '{}')::text[] as holds, coalesce(l.seq, 0)::bigint as seq
 from (select distinct unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a
 join weir.runs r on r.id = a.run_id
-left join weir.steps s on s.run_id = a.run_id and s.step = a.step and a.step > 0
-left join weir.policies p on p.run_id = a.run_id and p.step = coalesce(s.parent, a.step)
-left join weir.slots l on l.run_id = a.run_id and l.step = a.step
+left join lateral (select * from weir.steps s where s.run_id = a.run_id and s.step = a.step and a.step > 0 offset 0) s on true
+left join lateral (select * from weir.policies p where p.run_id = a.run_id and p.step = coalesce(s.parent, a.step) offset 0) p on true
+left join lateral (select * from weir.slots l where l.run_id = a.run_id and l.step = a.step offset 0) l on true
 order by coalesce(l.seq, 9223372036854775807), r.created_at, a.run_id, a.step;
 
 -- name: SlotsHeads :many
@@ -49,13 +47,14 @@ returning run_id, step, seq;
 -- Moves what waits from one line to another; its place in it is by when it asked.
 update weir.slots l set waiting_on = a.waiting_on, due_at = nullif(a.due_at, '')::timestamptz
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@waiting_ons::text[]) as waiting_on, unnest(@due_ats::text[]) as due_at) a
-where l.run_id = a.run_id and l.step = a.step and l.waiting_on is not null;
+where l.run_id = a.run_id and l.step = a.step and l.held_at is null;
 
 -- name: SlotsGrant :exec
--- Gives what waits all of the slots that it needs. Their keys are separated by spaces.
+-- Gives what waits all of the slots that it needs. Their keys are separated by spaces. Said by held_at, what waits is found by
+-- its key: the planner would read all lines for each.
 update weir.slots l set waiting_on = null, due_at = null, held_at = clock_timestamp(), holds = case when a.holds = '' then '{}' else string_to_array(a.holds, ' ') end
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step, unnest(@holds::text[]) as holds) a
-where l.run_id = a.run_id and l.step = a.step and l.waiting_on is not null;
+where l.run_id = a.run_id and l.step = a.step and l.held_at is null;
 
 -- name: SlotsGive :exec
 -- Takes runs and steps out of their line, or their slots from them.

@@ -115,9 +115,9 @@ select
   (l.run_id is not null)::boolean as has_slot, l.waiting_on, coalesce(l.holds, '{}')::text[] as holds, coalesce(l.seq, 0)::bigint as seq
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
 join weir.runs r on r.id = a.run_id
-left join weir.steps s on s.run_id = a.run_id and s.step = a.step and a.step > 0
-left join weir.policies p on p.run_id = a.run_id and p.step = coalesce(s.parent, a.step)
-left join weir.slots l on l.run_id = a.run_id and l.step = a.step
+left join lateral (select run_id, step, attempt, river_job_id, worker_id, state, cause, failures, settled, has_output, allow_failure, priority, run_if, needs_total, needs_open, needs_failed, needs_allowed, needs_neutral, dependants, max_attempts, unnamed, last_outcome, created_at, run_after, claimed_at, started_at, deadline_at, finished_at, cancel_requested_at, timeout, grace, stall_after, report, reused_from, key, kind, queue, runs_on, waiting_for, cancel_requested_by, cancel_reason, retry, limited, parent, item, expects, cancel_cause from weir.steps s where s.run_id = a.run_id and s.step = a.step and a.step > 0 offset 0) s on true
+left join lateral (select run_id, step, concurrency_limit, rate_limit, max_parallel, concurrency_key, concurrency_strategy, rate_key, rate_per, for_each, output from weir.policies p where p.run_id = a.run_id and p.step = coalesce(s.parent, a.step) offset 0) p on true
+left join lateral (select seq, run_id, step, priority, waiting_on, concurrency_key, holds, due_at, asked_at, held_at from weir.slots l where l.run_id = a.run_id and l.step = a.step offset 0) l on true
 order by coalesce(l.seq, 9223372036854775807), r.created_at, a.run_id, a.step
 `
 
@@ -517,7 +517,7 @@ func (q *Queries) SlotsGive(ctx context.Context, arg SlotsGiveParams) error {
 const slotsGrant = `-- name: SlotsGrant :exec
 update weir.slots l set waiting_on = null, due_at = null, held_at = clock_timestamp(), holds = case when a.holds = '' then '{}' else string_to_array(a.holds, ' ') end
 from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::text[]) as holds) a
-where l.run_id = a.run_id and l.step = a.step and l.waiting_on is not null
+where l.run_id = a.run_id and l.step = a.step and l.held_at is null
 `
 
 type SlotsGrantParams struct {
@@ -526,7 +526,8 @@ type SlotsGrantParams struct {
 	Holds []string
 }
 
-// Gives what waits all of the slots that it needs. Their keys are separated by spaces.
+// Gives what waits all of the slots that it needs. Their keys are separated by spaces. Said by held_at, what waits is found by
+// its key: the planner would read all lines for each.
 func (q *Queries) SlotsGrant(ctx context.Context, arg SlotsGrantParams) error {
 	_, err := q.db.Exec(ctx, slotsGrant, arg.Runs, arg.Steps, arg.Holds)
 	return err
@@ -574,11 +575,9 @@ func (q *Queries) SlotsHeads(ctx context.Context, arg SlotsHeadsParams) ([]Slots
 }
 
 const slotsLock = `-- name: SlotsLock :exec
-select from weir.slots l
-join (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a on l.run_id = a.run_id and l.step = a.step
-where l.waiting_on is null
-order by l.run_id, l.step
-for update of l
+select
+from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step order by 1, 2) a
+cross join lateral (select from weir.slots l where l.run_id = a.run_id and l.step = a.step and l.waiting_on is null for update offset 0) l
 `
 
 type SlotsLockParams struct {
@@ -595,7 +594,7 @@ func (q *Queries) SlotsLock(ctx context.Context, arg SlotsLockParams) error {
 const slotsMove = `-- name: SlotsMove :exec
 update weir.slots l set waiting_on = a.waiting_on, due_at = nullif(a.due_at, '')::timestamptz
 from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step, unnest($3::text[]) as waiting_on, unnest($4::text[]) as due_at) a
-where l.run_id = a.run_id and l.step = a.step and l.waiting_on is not null
+where l.run_id = a.run_id and l.step = a.step and l.held_at is null
 `
 
 type SlotsMoveParams struct {

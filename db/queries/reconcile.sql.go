@@ -107,16 +107,20 @@ func (q *Queries) DirtyTell(ctx context.Context) error {
 
 const gateAsk = `-- name: GateAsk :execrows
 insert into weir.dirty (shard, run_id, step)
-select 16, s.run_id, s.step
+select 16, a.run_id, a.step
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
-join weir.steps s on s.run_id = a.run_id and s.step = a.step
-join weir.runs r on r.id = s.run_id
-left join weir.slots l on l.run_id = s.run_id and l.step = s.step
-where s.limited and s.river_job_id is null and (
+cross join lateral (
+  select s.state, s.run_after, s.needs_open, s.expects, s.cancel_requested_at from weir.steps s
+  where s.run_id = a.run_id and s.step = a.step and s.limited and s.river_job_id is null
+  offset 0
+) s
+cross join lateral (select r.state, r.admitted, r.cancel_requested_at from weir.runs r where r.id = a.run_id offset 0) r
+left join lateral (select l.run_id, l.waiting_on from weir.slots l where l.run_id = a.run_id and l.step = a.step offset 0) l on true
+where (
     l.run_id is null and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.cancel_requested_at is null
       and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp() or s.state::text = 'pending' and s.needs_open = 0 and s.expects is not null)
     or l.waiting_on is null and l.run_id is not null and (r.state::text <> 'running' or s.state::text = 'retrying' and s.run_after > clock_timestamp())
-  )
+)
 union all
 select 16, r.id, null
 from weir.runs r
@@ -343,11 +347,12 @@ with asked as materialized (
   order by s.run_id, s.step
   for no key update of s
 ), slot as materialized (
-  select l.run_id, l.step
+  select h.run_id, h.step
   from held h
-  join weir.slots l on h.limited and l.run_id = h.run_id and l.step = h.step
-  where l.waiting_on is null
-  for key share of l skip locked
+  cross join lateral (
+    select from weir.slots l where l.run_id = h.run_id and l.step = h.step and l.waiting_on is null for key share skip locked offset 0
+  ) l
+  where h.limited
 ), moved as (
   update weir.steps s set river_job_id = nextval('weir.river_job_id_seq')
   from held h
