@@ -80,10 +80,18 @@ func TestSlotIsNotGivenAwayWhileItsStepBegins(t *testing.T) {
 	h := setupHeldPass(t)
 	other := New(Config{Pool: h.pool, Replica: uuid.New()})
 	run := h.submitYAML("name: x\ninput: {l: [1, 2]}\nsteps:\n  - {key: f, kind: plan, for_each: '${{ input.l }}', max_parallel: 1, with: {plan: {name: y, steps: [{key: c, kind: noop}]}}}")
-	for h.one(`select count(*) from weir.slots where waiting_on is null`) == 0 {
+	for h.one(`select count(*) from weir.dirty where shard = 16`) == 0 {
 		_, _, err := h.passOnce(t.Context())
 		require.NoError(t, err)
 	}
+	tx, err := h.pool.Begin(t.Context()) // somebody else has the shard of the run: the gate lets the step through, and no more
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `select pg_advisory_xact_lock(2003134834, weir.shard_of($1))`, run)
+	require.NoError(t, err)
+	_, _, err = h.passOnce(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, 1, h.one(`select count(*) from weir.slots where waiting_on is null`))
 	h.is(run, "f waiting, f[0] pending, f[1] pending; running")
 	require.NoError(t, h.RunPause(t.Context(), run, "local"))
 	h.exec(`delete from weir.dirty`)
@@ -91,7 +99,7 @@ func TestSlotIsNotGivenAwayWhileItsStepBegins(t *testing.T) {
 
 	h.begin()
 	require.NoError(t, other.RunResume(t.Context(), run, "local"))
-	_, _, err := other.passOnce(t.Context())
+	_, _, err = other.passOnce(t.Context())
 	require.NoError(t, err)
 	h.commit()
 	require.Len(t, h.claimed(), 1, "one at a time")
