@@ -53,9 +53,9 @@ type session struct {
 	env     []string
 }
 
-func TestCommandsOfREADME(t *testing.T) { t.Parallel(); follow(t, "README.md") }
-func TestCommandsOfPsql(t *testing.T)   { t.Parallel(); follow(t, "docs/psql.md") }
-
+func TestCommandsOfREADME(t *testing.T)    { t.Parallel(); follow(t, "README.md") }
+func TestCommandsOfPlans(t *testing.T)     { t.Parallel(); follow(t, "docs/plans.md") }
+func TestCommandsOfPsql(t *testing.T)      { t.Parallel(); follow(t, "docs/psql.md") }
 func TestCommandsOfSchedules(t *testing.T) { t.Parallel(); follow(t, "docs/schedules.md") }
 
 // Every other page has only commands that are run somewhere.
@@ -69,7 +69,7 @@ func TestCommandsOfOtherPages(t *testing.T) {
 	require.NoError(t, err)
 	pages = append(append(pages, adrs...), filepath.Join(root, "CONTRIBUTING.md"), filepath.Join(root, "CHANGELOG.md"))
 	for _, page := range pages {
-		if slices.Contains([]string{"psql.md", "schedules.md"}, filepath.Base(page)) {
+		if slices.Contains([]string{"psql.md", "plans.md", "schedules.md"}, filepath.Base(page)) {
 			continue
 		}
 		text, err := os.ReadFile(page)
@@ -92,7 +92,7 @@ func TestCommandsInTheText(t *testing.T) {
 	t.Parallel()
 	named := regexp.MustCompile("`weir ([a-z]+)(?: ([a-z]+))?[^`]*`")
 	known := map[string]bool{}
-	for _, page := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "psql.md", "schedules.md", "architecture.md", "states.md"} {
+	for _, page := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "psql.md", "plans.md", "schedules.md", "architecture.md", "states.md"} {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, match := range named.FindAllStringSubmatch(string(text), -1) {
@@ -321,6 +321,9 @@ func (s *session) isAnExample(b block) {
 	s.t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.root, "examples", "*.yaml"))
 	require.NoError(s.t, err)
+	more, err := filepath.Glob(filepath.Join(s.root, "examples", "plans", "*.yaml"))
+	require.NoError(s.t, err)
+	files = append(files, more...)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(s.t, err)

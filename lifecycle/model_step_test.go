@@ -97,12 +97,12 @@ func (m *modelled) stops(s *plan.Step, key string) []lifecycle.Cause {
 // supersedes reports whether others with the same key may have something cancelled.
 func supersedes(c *plan.Concurrency) bool { return c != nil && c.Strategy != "queue" }
 
-// struck reports whether the failure of another step may have had the rest cancelled.
+// struck reports whether the failure of another step may have had the rest cancelled. To its children, a fan-out is one.
 func (m *modelled) struck(than *plan.Step) bool {
 	for i := range m.plan.Steps {
 		s := &m.plan.Steps[i]
 		seen := m.seen.steps[s.Key]
-		if s != than && seen.cause != string(lifecycle.CauseFailurePolicy) && meaningOf(seen, s.AllowFailure) == bad {
+		if (s != than || s.ForEach != "") && seen.cause != string(lifecycle.CauseFailurePolicy) && meaningOf(seen, s.AllowFailure) == bad {
 			return true
 		}
 		for _, child := range seen.children { // one of a fan-out's children is enough for the others
