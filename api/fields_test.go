@@ -55,7 +55,7 @@ func TestEveryFieldHasItsValue(t *testing.T) {
 	require.JSONEq(t, fmt.Sprintf(`{"run": %q, "key": "a", "kind": "noop", "state": "waiting", "cause": "attempts_spent", "needs": ["b"], "run_if": "any_failed",
 		"allow_failure": true, "attempt": 5, "failures": 4, "max_attempts": 6, "queue": "q", "priority": 3, "runs_on": "remote", "timeout": "1m30s",
 		"stall_after": "1d", "created_at": %q, "run_after": %q, "started_at": %q, "deadline_at": %q, "finished_at": null, "worker": %q,
-		"waiting_for": "decision", "reused_from": null, "cancel_requested_at": %q, "progress": {"percent": 12.5, "message": "p", "at": %[2]q},
+		"waiting_for": "decision", "reused_from": null, "parent": null, "item": null, "child_run": null, "cancel_requested_at": %q, "progress": {"percent": 12.5, "message": "p", "at": %[2]q},
 		"with": {"w": "${{ x }}"}, "output": null, "output_error": {"code": "too_large", "bytes": 20971520},
 		"error": {"code": "c", "message": "m", "retryable": true, "detail": {"exit_code": 3}}}`,
 		run, at(1), at(2), at(3), at(4), worker, at(5)), b.text("/v1/runs/"+run+"/steps/a"))

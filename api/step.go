@@ -32,6 +32,9 @@ type Step struct {
 	Worker            *string          `json:"worker" format:"uuid" doc:"Who claimed it last."`
 	WaitingFor        *string          `json:"waiting_for" enum:"signal,approval,time,decision,children,run" doc:"What it waits for, exactly while waiting."`
 	ReusedFrom        *string          `json:"reused_from" format:"uuid" doc:"The run from which it was carried over, already succeeded."`
+	Parent            *string          `json:"parent" doc:"For a child of a fan-out: the key of the step with for_each." example:"load"`
+	Item              *int             `json:"item" doc:"For a child of a fan-out: its place in the list, from 0."`
+	ChildRun          *string          `json:"child_run" format:"uuid" doc:"For kind plan: the run that it has started."`
 	CancelRequestedAt *timestamp       `json:"cancel_requested_at" doc:"When its cancellation was asked for (not that of the whole run)."`
 	Progress          *StepProgress    `json:"progress" doc:"How far its current attempt says it is."`
 	With              json.RawMessage  `json:"with" doc:"What it was given, an object, expressions not evaluated. Only of a single step; null in lists."`
@@ -93,6 +96,9 @@ func stepOf(view *lifecycle.StepView) Step {
 		Worker:            idOrNull(view.Worker),
 		WaitingFor:        view.WaitingFor,
 		ReusedFrom:        idOrNull(view.ReusedFrom),
+		Parent:            textOrNull(view.Parent),
+		Item:              view.Item,
+		ChildRun:          idOrNull(view.ChildRun),
 		CancelRequestedAt: timestampOf(view.CancelRequestedAt),
 		With:              view.With,
 		Output:            view.Output,

@@ -94,6 +94,12 @@ func stepTable(t *tableWriter, s client.Step, now time.Time) {
 	fact("kind", s.Kind)
 	fact("state", string(s.State)+" ("+string(s.Cause)+")")
 	fact("waits for", value(s.WaitingFor))
+	if s.ChildRun != nil {
+		fact("child run", s.ChildRun.String())
+	}
+	if s.ReusedFrom != nil {
+		fact("carried over", "from run "+s.ReusedFrom.String())
+	}
 	fact("attempt", attempts(&s))
 	fact("queue", fmt.Sprintf("%s, priority %d", s.Queue, s.Priority))
 	fact("needs", strings.Join(s.Needs, ", "))

@@ -109,6 +109,11 @@ func TestForEach(t *testing.T) {
 	require.Equal(t, []string{"a", "f[0]", "f[1]", "f[2]", "b"}, b.drive(nil))
 	b.is(run, "a succeeded, f succeeded, b succeeded, f[0] succeeded, f[1] succeeded, f[2] succeeded; succeeded")
 	require.JSONEq(t, `[{"of": "f[0]"}, {"of": "f[1]"}, {"of": "f[2]"}]`, b.outputOf(run, "f"))
+	view, err := b.StepGet(t.Context(), run, "f[1]")
+	require.NoError(t, err)
+	require.Equal(t, "f", view.Parent)
+	require.Equal(t, 1, *view.Item)
+	require.JSONEq(t, `{"output": "${{ item }}"}`, string(view.With), "it is given what the fan-out is")
 }
 
 func TestForEachGivesItems(t *testing.T) {
@@ -245,6 +250,12 @@ func TestSubPlan(t *testing.T) {
 	require.JSONEq(t, `{"sum": 5, "m": 2}`, b.outputOf(run, "p"))
 	require.JSONEq(t, `{"got": 5, "state": "succeeded"}`, scan[string](b, `select output::text from weir.run_outputs where run_id = $1`, run))
 	b.is(b.childOfRun(run), "c succeeded; succeeded")
+	view, err := b.StepGet(t.Context(), run, "p")
+	require.NoError(t, err)
+	require.Equal(t, b.childOfRun(run), *view.ChildRun)
+	view, err = b.StepGet(t.Context(), run, "after")
+	require.NoError(t, err)
+	require.Nil(t, view.ChildRun)
 }
 
 func TestSubPlanThatFails(t *testing.T) {

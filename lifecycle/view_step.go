@@ -42,6 +42,9 @@ type StepView struct {
 	Worker            *uuid.UUID
 	WaitingFor        *string
 	ReusedFrom        *uuid.UUID
+	Parent            string     // the key of the step that fanned out into it; "" = none
+	Item              *int       // its place in that list, from 0
+	ChildRun          *uuid.UUID // the run that it, of kind plan, waits for
 	CancelRequestedAt *time.Time
 
 	Progress    *ProgressView   // of the current attempt
@@ -155,6 +158,9 @@ func stepView(row *queries.StepViewsRow) (StepView, error) {
 		Worker:            row.WorkerID,
 		WaitingFor:        row.WaitingFor,
 		ReusedFrom:        row.ReusedFrom,
+		Parent:            row.Parent,
+		Item:              number(row.Item),
+		ChildRun:          row.ChildRun,
 		CancelRequestedAt: row.CancelRequestedAt,
 		With:              row.With,
 		Output:            row.Output,

@@ -1619,6 +1619,9 @@ type Step struct {
 	// Cause Why something came into its state.
 	Cause Cause `json:"cause"`
 
+	// ChildRun For kind plan: the run that it has started.
+	ChildRun *openapi_types.UUID `json:"child_run"`
+
 	// CreatedAt When it was submitted.
 	//
 	// Example: 2026-05-04T12:00:00.123456Z
@@ -1639,6 +1642,9 @@ type Step struct {
 	//
 	// Example: 2026-05-04T12:00:00.123456Z
 	FinishedAt *time.Time `json:"finished_at"`
+
+	// Item For a child of a fan-out: its place in the list, from 0.
+	Item *int64 `json:"item"`
 
 	// Key Its name, unique in the run.
 	//
@@ -1661,6 +1667,11 @@ type Step struct {
 
 	// OutputError Why its output could not be kept.
 	OutputError *StepOutputError `json:"output_error"`
+
+	// Parent For a child of a fan-out: the key of the step with for_each.
+	//
+	// Example: load
+	Parent *string `json:"parent"`
 
 	// Priority 1 is first, 4 is last.
 	//
