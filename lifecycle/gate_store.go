@@ -118,7 +118,8 @@ func (g *gate) grant(ctx context.Context) error {
 	}
 	var p queries.SlotsGrantParams
 	var admits []uuid.UUID
-	for _, a := range g.grants {
+	grants := g.grants
+	for _, a := range grants {
 		p.Runs, p.Steps = append(p.Runs, a.RunID), append(p.Steps, a.Step)
 		p.Holds = append(p.Holds, strings.Join(a.Holds, " "))
 		if !a.IsStep {
@@ -139,14 +140,16 @@ func (g *gate) grant(ctx context.Context) error {
 		return err
 	}
 	var rest queries.DirtyAddParams
-	for i, run := range p.Runs {
+	for _, a := range grants {
 		switch {
-		case !slices.Contains(mine, shardOf(run)):
-			rest.Runs, rest.Steps = append(rest.Runs, run), append(rest.Steps, p.Steps[i])
-		case p.Steps[i] == 0:
-			g.p.whole = append(g.p.whole, run)
+		case !slices.Contains(mine, shardOf(a.RunID)):
+			rest.Runs, rest.Steps = append(rest.Runs, a.RunID), append(rest.Steps, a.Step)
+		case !a.IsStep:
+			g.p.whole = append(g.p.whole, a.RunID)
+		case a.Expects != nil:
+			g.p.begins = append(g.p.begins, node{a.RunID, a.Step})
 		default:
-			g.p.runs, g.p.steps = append(g.p.runs, run), append(g.p.steps, p.Steps[i])
+			g.p.ready.add(a.RunID, a.Step)
 		}
 	}
 	return g.p.again(ctx, rest)

@@ -21,6 +21,7 @@ type pass struct {
 
 	engine  *Engine
 	gate    []node // what the gate is to look at
+	ready   nodes  // what it has let through: to be dispatched
 	special special
 }
 
@@ -226,9 +227,10 @@ func (p *pass) resume(ctx context.Context) error {
 // dispatch gives River jobs to steps that may start and have none: available ones, those whose time to be tried again
 // has come, and those of runs that were resumed.
 func (p *pass) dispatch(ctx context.Context) error {
-	if len(p.runs) == 0 {
+	d := queries.StepDispatchParams{Runs: slices.Concat(p.runs, p.ready.runs), Steps: slices.Concat(p.steps, p.ready.steps)}
+	if len(d.Runs) == 0 {
 		return nil
 	}
-	_, err := p.q.StepDispatch(ctx, queries.StepDispatchParams{Runs: p.runs, Steps: p.steps})
+	_, err := p.q.StepDispatch(ctx, d)
 	return err
 }
