@@ -193,14 +193,25 @@ func (d *drawing) below(s jsonObject, path string, depth int) {
 // acts makes what an operator does.
 func (d *drawing) acts(steps []jsonObject) {
 	for range d.upTo(2) {
-		do := pick(d, "pause", "pause", "cancel step", "cancel")
+		do := pick(d, "pause", "pause", "pause below", "cancel step", "cancel below", "cancel")
 		if do == "cancel" && d.chance(50) || slices.ContainsFunc(d.script.Acts, func(a act) bool { return a.Do == do }) {
 			continue
 		}
 		a := act{After: d.upTo(4), Do: do}
 		if do == "cancel step" {
-			a.Path = pick(d, steps...)["key"].(string)
+			s := pick(d, steps...)
+			if a.Path = s["key"].(string); s["for_each"] != nil && d.chance(50) {
+				a.Path += "[0]"
+			}
 		}
 		d.script.Acts = append(d.script.Acts, a)
+	}
+	if d.chance(40) {
+		d.script.Again = &again{From: []string{}}
+		for _, s := range steps {
+			if d.chance(20) {
+				d.script.Again.From = append(d.script.Again.From, s["key"].(string))
+			}
+		}
 	}
 }

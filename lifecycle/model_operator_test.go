@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,25 +41,45 @@ func (w *world) actOn(ctx context.Context, run uuid.UUID) error {
 	if !due {
 		return nil
 	}
-	var err error
-	switch act := script.Acts[next]; act.Do {
-	case "cancel":
-		err = w.engine().RunCancel(ctx, run, lifecycle.CancelRequest{Actor: "local"})
-	case "cancel step":
-		err = w.engine().StepCancel(ctx, run, act.Path, lifecycle.CancelRequest{Actor: "local"})
-	case "pause":
-		if err = w.engine().RunPause(ctx, run, "local"); err == nil {
-			<-time.After(time.Duration(rand.IntN(10)) * time.Millisecond)
-			err = w.engine().RunResume(ctx, run, "local")
-		}
-	}
-	return unlessOver(err)
+	return unlessOver(w.do(ctx, run, script.Acts[next]))
 }
 
-// unlessOver takes no offence at whatever had ended before.
+// do does something to a run.
+func (w *world) do(ctx context.Context, run uuid.UUID, act act) error {
+	switch act.Do {
+	case "cancel":
+		return w.engine().RunCancel(ctx, run, lifecycle.CancelRequest{Actor: "local"})
+	case "cancel step":
+		return w.engine().StepCancel(ctx, run, act.Path, lifecycle.CancelRequest{Actor: "local"})
+	case "pause":
+		if err := w.engine().RunPause(ctx, run, "local"); err != nil {
+			return err
+		}
+		<-time.After(time.Duration(rand.IntN(10)) * time.Millisecond)
+		return w.engine().RunResume(ctx, run, "local")
+	}
+	// One of the runs below it, if there is one yet.
+	do, _ := strings.CutSuffix(act.Do, " below")
+	var below uuid.UUID
+	err := w.pool.QueryRow(ctx, `select id from weir.runs where parent_run = $1 and finished_at is null order by random() limit 1`, run).Scan(&below)
+	if err != nil {
+		return ignoring(err, pgx.ErrNoRows)
+	}
+	act.Do = do
+	return w.do(ctx, below, act)
+}
+
+func ignoring(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
+}
+
+// unlessOver takes no offence at what has ended, or is not there yet.
 func unlessOver(err error) error {
 	var refused *lifecycle.Error
-	if errors.As(err, &refused) && refused.Code == lifecycle.CodeIllegalTransition || lifecycle.IsRetryable(err) {
+	if errors.As(err, &refused) && (refused.Code == lifecycle.CodeIllegalTransition || refused.Code == lifecycle.CodeNotFound) || lifecycle.IsRetryable(err) {
 		return nil
 	}
 	return err

@@ -49,11 +49,22 @@ func (w *world) try(all []drawn) (problems []string) {
 	if err != nil {
 		return []string{err.Error(), w.open()}
 	}
+	again, err := w.doAgain(all, runs)
+	if err != nil {
+		return []string{err.Error(), w.open()}
+	}
 	for i, run := range runs {
 		p, err := plan.ParseJSON([]byte(all[i].text))
 		require.NoError(w.t, err)
-		for _, what := range judge(all[i].script, p, "", w.see(run), nil) {
+		seen := w.see(run)
+		for _, what := range judge(all[i].script, p, "", seen, nil) {
 			problems = append(problems, fmt.Sprintf("run %s: %s", run, what))
+		}
+		if again[i] == uuid.Nil {
+			continue
+		}
+		for _, what := range judgeAgain(w.places[again[i]].script, p, seen, w.see(again[i])) {
+			problems = append(problems, fmt.Sprintf("run %s, which does %s again: %s", again[i], run, what))
 		}
 	}
 	problems = append(problems, w.violations()...)

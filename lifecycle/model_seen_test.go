@@ -39,7 +39,7 @@ func (w *world) see(id uuid.UUID) *seenRun {
 		from weir.runs r left join weir.run_outputs o on o.run_id = r.id where r.id = $1`, id).Scan(&r.state, &r.cause, &r.asked, &r.output))
 	rows, err := w.pool.Query(w.t.Context(), `
 		select s.step, s.key, s.state, s.cause, s.attempt, s.failures, coalesce(s.parent, 0), c.id,
-			coalesce((select o.output::text from weir.outputs o where s.has_output and o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt), '')
+			coalesce((select o.output::text from weir.outputs o where s.has_output and o.run_id = coalesce(s.reused_from, s.run_id) and o.step = s.step and o.attempt = s.attempt), '')
 		from weir.steps s left join weir.runs c on c.parent_run = s.run_id and c.parent_step = s.step
 		where s.run_id = $1 order by s.parent nulls first, s.item, s.step`, id)
 	require.NoError(w.t, err)

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,10 @@ func (m *modelled) step(s *plan.Step) {
 	seen := m.seen.steps[s.Key]
 	if seen == nil {
 		m.differ(s.Key, "there is no such step")
+		return
+	}
+	if m.kept[s.Key] {
+		m.compare(s.Key, seen, ends{}.of(lifecycle.StepSucceeded, lifecycle.CauseRerun))
 		return
 	}
 	stops := m.stops(s, s.Key)
@@ -283,8 +288,13 @@ func (m *modelled) items(s *plan.Step) (n int, known bool) {
 	if m.seen.steps[need].state != string(lifecycle.StepSucceeded) || m.seen.steps[need].output == "" {
 		return 0, false
 	}
-	if m.seen.steps[need].cause == string(lifecycle.CauseDecision) {
-		return 1, true // acceptedOutput
+	switch lifecycle.Cause(m.seen.steps[need].cause) {
+	case lifecycle.CauseDecision, lifecycle.CauseRerun: // it is not the script's
+		var output struct{ List []int }
+		if err := json.Unmarshal([]byte(m.seen.steps[need].output), &output); err != nil {
+			m.differ(need, "its output: %v", err)
+		}
+		return len(output.List), true
 	}
 	return m.script.Lists[common(m.path+need)], true
 }

@@ -26,7 +26,11 @@ type script struct {
 	Approvals map[string]string   `json:",omitempty"` // accept or fail
 	Decisions map[string][]string `json:",omitempty"` // each time that a step waits for one; fail after them
 	Acts      []act               `json:",omitempty"` // of an operator
+	Again     *again              `json:",omitempty"` // nil: it is not done again
 }
+
+// again is how a run is done again once it has ended. The script is the same, but for the acts.
+type again struct{ From []string }
 
 // common is what the path of a step has in common with those of its cousins in the other child runs of a fan-out.
 func common(path string) string { return regexp.MustCompile(`\[\d+\]/`).ReplaceAllString(path, "/") }
@@ -49,7 +53,7 @@ const (
 // act is what an operator does to a run after so many reports from it.
 type act struct {
 	After int
-	Do    string // cancel, cancel step, pause
+	Do    string // cancel, cancel step, pause; cancel below, pause below: one of the runs below it
 	Path  string `json:",omitempty"` // of the step
 }
 
@@ -78,13 +82,40 @@ type modelled struct {
 	path   string // of what is in it: "" or "k2/"
 	seen   *seenRun
 	above  []lifecycle.Cause // why it may have been cancelled from above
+	kept   map[string]bool   // steps that a rerun carried over
 
 	differs []string // what is not as it must be
 }
 
 // judge compares a run, and those below it, with the script.
 func judge(s *script, p *plan.Plan, path string, seen *seenRun, above []lifecycle.Cause) []string {
-	m := &modelled{script: s, plan: p, path: path, seen: seen, above: above}
+	return (&modelled{script: s, plan: p, path: path, seen: seen, above: above}).judge()
+}
+
+// judgeAgain does the same for a run that does another one again.
+func judgeAgain(s *script, p *plan.Plan, before, seen *seenRun) []string {
+	return (&modelled{script: s, plan: p, seen: seen, kept: kept(p, before, s.Again.From)}).judge()
+}
+
+// kept are the steps that a rerun carries over: those that had succeeded, but for those that are to run again and what is
+// downstream of what runs again. When that is nothing, everything runs again.
+func kept(p *plan.Plan, before *seenRun, from []string) map[string]bool {
+	keeps, all := map[string]bool{}, true
+	for _, s := range inOrder(p) {
+		succeeded := before.steps[s.Key].state == string(lifecycle.StepSucceeded)
+		all = all && succeeded
+		if succeeded && !slices.Contains(from, s.Key) && !slices.ContainsFunc(s.Needs, func(need string) bool { return !keeps[need] }) {
+			keeps[s.Key] = true
+		}
+	}
+	if len(from) == 0 && (all || before.state == string(lifecycle.RunSucceeded)) {
+		return nil
+	}
+	return keeps
+}
+
+func (m *modelled) judge() []string {
+	p, seen := m.plan, m.seen
 	if len(seen.steps) != len(p.Steps) {
 		m.differ("", "it has %d steps, not %d", len(seen.steps), len(p.Steps))
 		return m.differs
@@ -197,5 +228,8 @@ func (m *modelled) output() {
 
 // acts reports whether an operator does that to the run.
 func (m *modelled) acts(do string) bool {
-	return m.path == "" && slices.ContainsFunc(m.script.Acts, func(a act) bool { return a.Do == do })
+	if m.path != "" {
+		do += " below"
+	}
+	return slices.ContainsFunc(m.script.Acts, func(a act) bool { return a.Do == do })
 }

@@ -86,7 +86,7 @@ func (w *world) problem(format string, args ...any) {
 	w.problems = append(w.problems, fmt.Errorf(format, args...))
 }
 
-// play submits runs and has workers and an operator at them until all of them have ended.
+// play submits runs and waits until all of them have ended.
 func (w *world) play(plans []drawn) (runs []uuid.UUID, problem error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), playWithin)
 	defer cancel()
@@ -104,6 +104,35 @@ func (w *world) play(plans []drawn) (runs []uuid.UUID, problem error) {
 		}
 		runs = append(runs, id)
 	}
+	return runs, w.until(ctx, runs)
+}
+
+// doAgain does runs again that have ended, and answers the new ones; nil ids for those that are not done again.
+func (w *world) doAgain(plans []drawn, before []uuid.UUID) (runs []uuid.UUID, problem error) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), playWithin)
+	defer cancel()
+	runs = make([]uuid.UUID, len(plans))
+	var made []uuid.UUID
+	for i, d := range plans {
+		if d.script.Again == nil {
+			continue
+		}
+		script := *d.script
+		script.Acts = nil
+		runs[i] = uuid.Must(uuid.NewV7())
+		w.mu.Lock()
+		w.places[runs[i]] = place{script: &script, root: runs[i]}
+		w.mu.Unlock()
+		if _, err := w.engine().RunRerun(ctx, before[i], lifecycle.RerunRequest{Actor: "local", ID: runs[i], From: script.Again.From}); err != nil {
+			return nil, fmt.Errorf("do run %s again: %w", before[i], err)
+		}
+		made = append(made, runs[i])
+	}
+	return runs, w.until(ctx, made)
+}
+
+// until has workers and an operator at runs until all of them have ended.
+func (w *world) until(ctx context.Context, runs []uuid.UUID) error {
 	over := make(chan struct{})
 	var people sync.WaitGroup
 	all := []func(context.Context) error{w.operator(runs)}
@@ -138,7 +167,7 @@ func (w *world) play(plans []drawn) (runs []uuid.UUID, problem error) {
 	}
 	close(over)
 	people.Wait()
-	return runs, errors.Join(w.problems...)
+	return errors.Join(w.problems...)
 }
 
 // at finds the place of a run in a script.
