@@ -20,7 +20,7 @@ import (
 // the first report of it says most.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	checks(t, "30")
+	checks(t, "20")
 	var w *world
 	rapid.Check(t, func(rt *rapid.T) {
 		if w == nil {
