@@ -85,7 +85,9 @@ func (e *Engine) bulkOnce(ctx context.Context, last uuid.UUID) (uuid.UUID, error
 	if err != nil {
 		return uuid.Nil, mapError(err)
 	}
-	e.nudge()
+	if id != uuid.Nil {
+		e.nudge()
+	}
 	return id, nil
 }
 
