@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +33,6 @@ func TestPlansShowsEveryExample(t *testing.T) {
 	for _, file := range files {
 		example, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.True(t, strings.Contains(string(text), "```yaml\n"+string(example)+"```\n"), file)
+		require.Contains(t, string(text), "```yaml\n"+string(example)+"```\n", file)
 	}
 }
