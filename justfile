@@ -15,9 +15,9 @@ dev *args:
 test *args='./...':
     go test {{ args }}
 
-# Plays random plans against the model of the specification for longer: just model 2000
-model checks='500':
-    go test -count=1 -timeout 2h -run 'TestModel$' ./lifecycle -rapid.checks {{ checks }} -rapid.shrinktime 1ms
+# Plays random plans against the model of the specification for longer: just model 2000 '*=20ms' also delays what may race
+model checks='500' delays='*=0s':
+    WEIR_FAULT_DELAYS='{{ delays }}' go test -tags weirfault -count=1 -timeout 2h -run 'TestModel$' ./lifecycle -rapid.checks {{ checks }} -rapid.shrinktime 1ms
 
 # Runs the tests of several processes in their full size: just integration-full -run TestO9
 integration-full *args:
