@@ -28,7 +28,7 @@ func (s *server) pause(routes huma.API) {
 	register(s, routes, operation{
 		id: "run-pause", method: http.MethodPost, path: "/v1/runs/{run}/pause", tag: "runs",
 		summary: "Start nothing of a run any more",
-		description: "From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. " +
+		description: "From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on, and so do child runs, which are runs of their own. " +
 			"Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.",
 		problems: actProblems(),
 	}, s.runPause)

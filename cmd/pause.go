@@ -19,7 +19,7 @@ type pause struct {
 // Help is the long help.
 func (c *pause) Help() string {
 	return `From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and
-cancellations go on. Asking again changes nothing.` + bulkHelp
+cancellations go on, and so do child runs, which are runs of their own. Asking again changes nothing.` + bulkHelp
 }
 
 // Run implements the command.

@@ -21,7 +21,7 @@ const (
 )
 
 // RunPause keeps everything of a run from starting, until [Engine.RunResume]. What runs ends as it does, and is settled;
-// signals, decisions, deadlines and cancellations go on. When it has returned nothing of the run starts, and no claim
+// signals, decisions, deadlines and cancellations go on, and so do child runs, which are runs of their own. When it has returned nothing of the run starts, and no claim
 // stands behind the pause in the history. A run that is paused stays so. A run that is final, or being cancelled, is
 // [CodeIllegalTransition].
 func (e *Engine) RunPause(ctx context.Context, run uuid.UUID, actor string) error {

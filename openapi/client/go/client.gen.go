@@ -2529,7 +2529,7 @@ type ClientInterface interface {
 
 	// RunPause Start nothing of a run any more
 	//
-	// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+	// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on, and so do child runs, which are runs of their own. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
 	//
 	// Corresponds with POST /v1/runs/{run}/pause (the `RunPause` operationId).
 	RunPause(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3277,7 +3277,7 @@ func (c *Client) LogList(ctx context.Context, run openapi_types.UUID, params *Lo
 
 // RunPause Start nothing of a run any more
 //
-// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on, and so do child runs, which are runs of their own. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
 //
 // Corresponds with POST /v1/runs/{run}/pause (the `RunPause` operationId).
 func (c *Client) RunPause(ctx context.Context, run openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6546,7 +6546,7 @@ type ClientWithResponsesInterface interface {
 
 	// RunPauseWithResponse Start nothing of a run any more
 	//
-	// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+	// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on, and so do child runs, which are runs of their own. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9245,7 +9245,7 @@ func (c *ClientWithResponses) LogListWithResponse(ctx context.Context, run opena
 
 // RunPauseWithResponse Start nothing of a run any more
 //
-// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
+// From the moment of the answer nothing of the run starts. What runs ends as it does; signals, decisions, deadlines and cancellations go on, and so do child runs, which are runs of their own. Asking again changes nothing and gets the same answer; a run that has ended, or is being cancelled, is an illegal_transition.
 //
 // Returns a wrapper object for the known response body format(s).
 //
