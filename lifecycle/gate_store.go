@@ -122,7 +122,7 @@ func (g *gate) grant(ctx context.Context) error {
 	for _, a := range grants {
 		p.Runs, p.Steps = append(p.Runs, a.RunID), append(p.Steps, a.Step)
 		p.Holds = append(p.Holds, strings.Join(a.Holds, " "))
-		if !a.IsStep {
+		if !a.IsStep && !g.p.apart(a.RunID) {
 			admits = append(admits, a.RunID)
 		}
 	}
@@ -142,7 +142,7 @@ func (g *gate) grant(ctx context.Context) error {
 	var rest queries.DirtyAddParams
 	for _, a := range grants {
 		switch {
-		case !slices.Contains(mine, shardOf(a.RunID)):
+		case g.p.apart(a.RunID) || !slices.Contains(mine, shardOf(a.RunID)):
 			rest.Runs, rest.Steps = append(rest.Runs, a.RunID), append(rest.Steps, a.Step)
 		case !a.IsStep:
 			g.p.whole = append(g.p.whole, a.RunID)
@@ -154,6 +154,10 @@ func (g *gate) grant(ctx context.Context) error {
 	}
 	return g.p.again(ctx, rest)
 }
+
+// apart reports whether what the gate lets through of a run is left to a pass of its own: there it has its slots, and asks the
+// gate to let it in.
+func (p *pass) apart(run uuid.UUID) bool { return p.only != uuid.Nil && p.only != run }
 
 // leave writes the counts, and leaves lines that may still move to the next pass.
 func (g *gate) leave(ctx context.Context) error {

@@ -20,8 +20,9 @@ type pass struct {
 	whole []uuid.UUID // runs as a whole
 
 	engine  *Engine
-	gate    []node // what the gate is to look at
-	ready   nodes  // what it has let through: to be dispatched
+	gate    []node    // what the gate is to look at
+	ready   nodes     // what it has let through: to be dispatched
+	only    uuid.UUID // what it lets through of other runs is for another pass; Nil: of none
 	special special
 }
 

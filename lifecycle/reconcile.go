@@ -143,36 +143,20 @@ func orNone(list []int16) []int16 {
 }
 
 // serve applies the rules to hints in one transaction, as far as their shards can be locked. If that fails because of
-// what it finds, the hints are bisected by run, and a run that fails alone is set aside.
+// what it finds, the hints are bisected by run, and a run that fails alone is set aside: unless it fails for a run that the
+// gate lets through by it, which then fails for itself.
 func (e *Engine) serve(ctx context.Context, hints []hint) (int, error) {
-	served := 0
-	var after effects
-	err := e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
-		mine, err := e.lock(ctx, q, hints)
-		if err != nil || len(mine) == 0 {
-			return err
-		}
-		e.pauses.at(pauseTaken)
-		p := e.newPass(q, mine)
-		if err := p.do(ctx); err != nil {
-			return err
-		}
-		if _, err := q.QuarantineEnd(ctx, runsOf(mine)); err != nil {
-			return err
-		}
-		e.pauses.at(pauseBeforeUnlock)
-		served, after = len(mine), p.after
-		return nil
-	})
-	switch {
-	case err == nil:
-		e.apply(after)
-		return served, nil
-	case !isPoison(err) || ctx.Err() != nil:
-		return 0, err
+	served, err := e.serveIn(ctx, hints, uuid.Nil)
+	if !isPoison(err) || ctx.Err() != nil {
+		return served, err
 	}
 	runs := runsOf(hints)
 	if len(runs) == 1 {
+		if slices.ContainsFunc(hints, func(h hint) bool { return h.shard == gateShard }) {
+			if served, again := e.serveIn(ctx, hints, runs[0]); !isPoison(again) {
+				return served, again
+			}
+		}
 		return len(hints), e.quarantine(ctx, runs[0], err)
 	}
 	half := runs[:len(runs)/2]
@@ -185,6 +169,35 @@ func (e *Engine) serve(ctx context.Context, hints []hint) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// serveIn is one transaction of serve. only: what the gate lets through of other runs is left to another one; Nil: nothing is.
+func (e *Engine) serveIn(ctx context.Context, hints []hint, only uuid.UUID) (int, error) {
+	served := 0
+	var after effects
+	err := e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
+		mine, err := e.lock(ctx, q, hints)
+		if err != nil || len(mine) == 0 {
+			return err
+		}
+		e.pauses.at(pauseTaken)
+		p := e.newPass(q, mine)
+		p.only = only
+		if err := p.do(ctx); err != nil {
+			return err
+		}
+		if _, err := q.QuarantineEnd(ctx, runsOf(mine)); err != nil {
+			return err
+		}
+		e.pauses.at(pauseBeforeUnlock)
+		served, after = len(mine), p.after
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	e.apply(after)
+	return served, nil
 }
 
 // lock takes the shards of the hints that are free and deletes those hints: what is left of them is this transaction's.
