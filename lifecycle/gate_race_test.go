@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirqueue/weir/db/queries"
 )
 
 // heldPass is an Engine whose next pass stands still before it commits.
@@ -178,4 +181,31 @@ func TestRunTimeoutOfAPausedChildRun(t *testing.T) {
 	b.due()
 	b.is(child, "a cancelled; failed")
 	b.is(run, "p timed_out; failed")
+}
+
+// A run is paused between the gate's look at its step and the dispatch of it: the step gives its slot back.
+func TestSlotOfAStepWhoseRunIsPausedMeanwhileIsGivenBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	one := "name: x\nsteps:\n  - {key: a, kind: noop, concurrency: {key: k, limit: 1}}"
+	run := b.submitYAML(one)
+	other := New(Config{Pool: b.pool, Replica: uuid.New()})
+	require.NoError(t, b.inTx(t.Context(), func(_ pgx.Tx, q *queries.Queries) error {
+		p := b.newPass(q, []hint{{shard: gateShard, run: run, step: 1}})
+		g := &gate{p: p, limits: map[string]*limit{}, rates: map[string]*rate{}, lines: map[string]bool{}, granted: map[node]bool{}}
+		looked, err := g.look(t.Context(), p.gate)
+		require.NoError(t, err)
+		require.NoError(t, other.RunPause(t.Context(), run, "local"))
+		require.NoError(t, g.sort(t.Context(), looked))
+		require.NoError(t, g.round(t.Context()))
+		require.NoError(t, g.leave(t.Context()))
+		p.gate = nil
+		return p.do(t.Context())
+	}))
+	b.exec(`delete from weir.dirty where shard = 16`)
+	b.pass()
+	require.Zero(t, b.one(`select count(*) from weir.slots`))
+	b.clean()
+	require.NoError(t, b.RunResume(t.Context(), run, "local"))
+	require.Equal(t, []string{"a"}, b.drive(nil))
 }

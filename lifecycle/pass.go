@@ -232,6 +232,19 @@ func (p *pass) dispatch(ctx context.Context) error {
 	if len(d.Runs) == 0 {
 		return nil
 	}
-	_, err := p.q.StepDispatch(ctx, d)
-	return err
+	rows, err := p.q.StepDispatch(ctx, d)
+	if err != nil || len(p.ready.runs) == 0 {
+		return err
+	}
+	dispatched := make(map[node]bool, len(rows))
+	for _, row := range rows {
+		dispatched[node{row.RunID, row.Step}] = true
+	}
+	var rest queries.DirtyAddParams // what was paused while the gate let it through, say: it gives its slots back
+	for i, run := range p.ready.runs {
+		if step := p.ready.steps[i]; !dispatched[node{run, step}] {
+			rest.Runs, rest.Steps = append(rest.Runs, run), append(rest.Steps, step)
+		}
+	}
+	return p.again(ctx, rest)
 }
