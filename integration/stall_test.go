@@ -42,11 +42,11 @@ func TestS6StallAndBackoff(t *testing.T) {
 	run := c.Submit(replicas[0], fmt.Sprintf(`
 name: stalls
 steps:
-  - {key: silent, kind: exec, stall_after: 1s, grace: 1s, retry: {max_attempts: 4, initial: 400ms, max: 800ms, jitter: 0}, with: %s}
-  - {key: hopeless, kind: exec, stall_after: 1s, grace: 1s, retry: {max_attempts: 2, initial: 100ms}, with: %s}
+  - {key: silent, kind: exec, stall_after: 1s, grace: 5s, retry: {max_attempts: 4, initial: 400ms, max: 800ms, jitter: 0}, with: %s}
+  - {key: hopeless, kind: exec, stall_after: 1s, grace: 5s, retry: {max_attempts: 2, initial: 100ms}, with: %s}
   - {key: talks, kind: exec, stall_after: 2s, with: {command: [sh, -c, 'for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.4; done']}}
   - {key: after, kind: noop, needs: [silent, talks]}
-`, c.Work("until", "go"), c.Work("stubborn", "never")))
+`, c.Work("until", "go"), c.Work("until", "never")))
 	c.Until("it is tried for the third time", func() bool { return c.Step(run, "silent").Failures == 3 })
 	c.Touch("go")
 	require.Equal(t, lifecycle.RunFailed, c.RunEnds(run))
