@@ -3074,9 +3074,9 @@ CREATE INDEX runs_newest ON weir.runs USING btree (created_at DESC, id DESC);
 
 COMMENT ON INDEX weir.runs_newest IS 'Lists runs, newest first, page by page.';
 
-CREATE INDEX runs_of_schedules_open ON weir.runs USING btree (((labels ->> 'weir/schedule'::text))) WHERE (((labels ->> 'weir/schedule'::text) IS NOT NULL) AND (finished_at IS NULL));
+CREATE INDEX runs_of_schedules_open ON weir.runs USING btree (((labels ->> 'weir/schedule'::text)), created_at DESC, id DESC) WHERE (((labels ->> 'weir/schedule'::text) IS NOT NULL) AND (finished_at IS NULL));
 
-COMMENT ON INDEX weir.runs_of_schedules_open IS 'The open runs of a schedule, however many have ended; other runs cost it nothing.';
+COMMENT ON INDEX weir.runs_of_schedules_open IS 'The open runs of a schedule, newest first, however many have ended; other runs cost it nothing.';
 
 CREATE INDEX runs_overdue ON weir.runs USING btree (deadline_at) WHERE ((deadline_at IS NOT NULL) AND (finished_at IS NULL));
 

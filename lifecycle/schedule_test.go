@@ -524,3 +524,22 @@ func TestJitter(t *testing.T) {
 	require.Greater(t, len(seen), 90)
 	require.NotEqual(t, jitterOf("s", slot, time.Minute), jitterOf("t", slot, time.Minute))
 }
+
+// What a slot looks for it finds by index: among many runs that have ended, and many open ones of others.
+func TestScheduleFindsWhatItLooksFor(t *testing.T) {
+	t.Parallel()
+	g := newGarden(t)
+	g.sql(`insert into weir.runs (id, name, steps_total, steps_open) select gen_random_uuid(), 'other', 1, 1 from generate_series(1, 3000)`)
+	g.sql(`insert into weir.runs (id, name, steps_total, steps_open, labels) select gen_random_uuid(), 'mine', 1, 0, '{"weir/schedule": "s"}' from generate_series(1, 3000)`)
+	g.sql(`update weir.runs set state = 'succeeded', finished_at = clock_timestamp() where name = 'mine'`)
+	g.sql(`insert into weir.schedules (name, plan, cron, next_slot, due_at) select 's' || i, 'p', '@daily', clock_timestamp(), clock_timestamp() + interval '1 day' from generate_series(1, 3000) i`)
+	_, err := g.pool.Exec(t.Context(), "vacuum analyze weir.runs, weir.schedules")
+	require.NoError(t, err)
+	for sql, index := range map[string]string{
+		"select id from weir.runs where labels ->> 'weir/schedule' = 's' and finished_at is null order by created_at desc, id desc limit 1": "runs_of_schedules_open",
+		"select name from weir.schedules s where s.paused_at is null and s.due_at <= clock_timestamp() order by s.due_at limit 1":           "schedules_due",
+		"select s.due_at from weir.schedules s where s.paused_at is null order by s.due_at limit 1":                                         "schedules_due",
+	} {
+		require.Contains(t, g.explain(sql), "using "+index+" ", sql)
+	}
+}

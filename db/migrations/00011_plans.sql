@@ -117,8 +117,8 @@ comment on constraint schedule_skip_reason_is_known on weir.schedules is 'overla
 comment on constraint schedule_error_is_whole on weir.schedules is 'Slot, time and text stand together or not at all.';
 create index schedules_due on weir.schedules (due_at) where paused_at is null;
 comment on index weir.schedules_due is 'Which schedule is due next.';
-create index runs_of_schedules_open on weir.runs ((labels ->> 'weir/schedule')) where labels ->> 'weir/schedule' is not null and finished_at is null;
-comment on index weir.runs_of_schedules_open is 'The open runs of a schedule, however many have ended; other runs cost it nothing.';
+create index runs_of_schedules_open on weir.runs ((labels ->> 'weir/schedule'), created_at desc, id desc) where labels ->> 'weir/schedule' is not null and finished_at is null;
+comment on index weir.runs_of_schedules_open is 'The open runs of a schedule, newest first, however many have ended; other runs cost it nothing.';
 
 update weir.schema_info set version = 11, migrated_at = clock_timestamp();
 
