@@ -21,7 +21,7 @@ import (
 )
 
 // playWithin is far more time than runs need to end.
-const playWithin = 15 * time.Second
+const playWithin = time.Minute
 
 // world is all that is outside of the engines: workers that do what the scripts of runs say, and an operator. Everything
 // happens at random times, and at all engines.
