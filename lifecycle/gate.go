@@ -66,7 +66,6 @@ type rate struct {
 	tokens float64
 	limit  int32
 	perMS  int64
-	known  bool // there is a row
 }
 
 // passGate has the gate look at what the pass was told to show it.

@@ -37,7 +37,7 @@ func (g *gate) sort(ctx context.Context, looked []*applicant) error {
 			}
 			if a.RateKey != nil {
 				r := g.rates[*a.RateKey]
-				r.limit, r.perMS = a.RateLimit, a.RatePerMs
+				r.limit, r.perMS, r.tokens = a.RateLimit, a.RatePerMs, min(r.tokens, float64(a.RateLimit))
 			}
 			switch {
 			case a.HasSlot && a.WaitingOn == nil: // a run that was paused while it was let in

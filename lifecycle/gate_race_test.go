@@ -197,7 +197,8 @@ func TestSlotOfAStepWhoseRunIsPausedMeanwhileIsGivenBack(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, other.RunPause(t.Context(), run, "local"))
 		require.NoError(t, g.sort(t.Context(), looked))
-		require.NoError(t, g.round(t.Context()))
+		g.apply(looked[0]) // as a round does right after it has looked
+		require.NoError(t, g.write(t.Context()))
 		require.NoError(t, g.leave(t.Context()))
 		p.gate = nil
 		return p.do(t.Context())
@@ -208,4 +209,19 @@ func TestSlotOfAStepWhoseRunIsPausedMeanwhileIsGivenBack(t *testing.T) {
 	b.clean()
 	require.NoError(t, b.RunResume(t.Context(), run, "local"))
 	require.Equal(t, []string{"a"}, b.drive(nil))
+}
+
+// A run of an older version of a plan ends: the rate that the newer one says stays.
+func TestRateIsWhatThePlanSaysThatAskedLast(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	one := "name: x\nrate: {key: api, limit: %d, per: 1h}\nsteps: [{key: a, kind: noop}]"
+	b.submitYAML(fmt.Sprintf(one, 100))
+	old := b.claimed()
+	b.submitYAML(fmt.Sprintf(one, 2))
+	require.Len(t, b.drive(nil), 1)
+	require.Equal(t, 2, b.one(`select rate_limit from weir.rates`))
+	b.finish(old[0], OutcomeSucceeded)
+	b.pass()
+	require.Equal(t, 2, b.one(`select rate_limit from weir.rates`))
 }

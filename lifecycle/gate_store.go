@@ -83,7 +83,7 @@ func (g *gate) readRates(ctx context.Context, keys []string, of []*applicant) er
 	}
 	for _, row := range rows {
 		r := g.rates[row.Key]
-		r.tokens, r.known = min(row.Tokens, float64(r.limit)), true
+		r.tokens, r.limit, r.perMS = row.Tokens, row.RateLimit, row.PerMs // until somebody asks
 	}
 	return nil
 }

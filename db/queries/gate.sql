@@ -88,7 +88,7 @@ where t.key = any(@keys::text[]) and t.used = 0 and t.administered is null and n
 
 -- name: RatesOf :many
 -- Buckets as they are now: filled since they were counted.
-select t.key, least(t.rate_limit, t.tokens + greatest(extract(epoch from clock_timestamp() - t.refilled_at), 0) / extract(epoch from t.rate_per) * t.rate_limit)::float8 as tokens
+select t.key, t.rate_limit, (extract(epoch from t.rate_per) * 1000)::bigint as per_ms, least(t.rate_limit, t.tokens + greatest(extract(epoch from clock_timestamp() - t.refilled_at), 0) / extract(epoch from t.rate_per) * t.rate_limit)::float8 as tokens
 from weir.rates t
 where t.key = any(@keys::text[])
 order by t.key

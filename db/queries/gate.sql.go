@@ -311,7 +311,7 @@ func (q *Queries) LimitsRecount(ctx context.Context) ([]LimitsRecountRow, error)
 }
 
 const ratesOf = `-- name: RatesOf :many
-select t.key, least(t.rate_limit, t.tokens + greatest(extract(epoch from clock_timestamp() - t.refilled_at), 0) / extract(epoch from t.rate_per) * t.rate_limit)::float8 as tokens
+select t.key, t.rate_limit, (extract(epoch from t.rate_per) * 1000)::bigint as per_ms, least(t.rate_limit, t.tokens + greatest(extract(epoch from clock_timestamp() - t.refilled_at), 0) / extract(epoch from t.rate_per) * t.rate_limit)::float8 as tokens
 from weir.rates t
 where t.key = any($1::text[])
 order by t.key
@@ -319,8 +319,10 @@ for no key update
 `
 
 type RatesOfRow struct {
-	Key    string
-	Tokens float64
+	Key       string
+	RateLimit int32
+	PerMs     int64
+	Tokens    float64
 }
 
 // Buckets as they are now: filled since they were counted.
@@ -333,7 +335,12 @@ func (q *Queries) RatesOf(ctx context.Context, keys []string) ([]RatesOfRow, err
 	var items []RatesOfRow
 	for rows.Next() {
 		var i RatesOfRow
-		if err := rows.Scan(&i.Key, &i.Tokens); err != nil {
+		if err := rows.Scan(
+			&i.Key,
+			&i.RateLimit,
+			&i.PerMs,
+			&i.Tokens,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
