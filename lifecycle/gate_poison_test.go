@@ -50,3 +50,20 @@ func TestGateSetsAsideTheRunThatCannotBeLetIn(t *testing.T) {
 	b.is(bad, "a succeeded; succeeded")
 	b.is(third, "a succeeded; succeeded")
 }
+
+// What is due and was set aside is not looked at over and over.
+func TestWhatWasSetAsideIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submitYAML("name: x\ntimeout: 1h\nsteps:\n  - {key: w, kind: wait, with: {for: time, duration: 1h}}")
+	b.pass()
+	b.exec(`update weir.steps set run_after = clock_timestamp()`)
+	b.exec(`update weir.runs set deadline_at = clock_timestamp()`)
+	ms, err := b.q.DueNext(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, ms)
+	b.exec(`insert into weir.quarantine (run_id, error, retry_at) values ($1, 'it is wrong', clock_timestamp() + interval '1 hour')`, run)
+	ms, err = b.q.DueNext(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, -1, ms)
+}

@@ -168,13 +168,18 @@ where r.id = o.id
 returning r.id;
 
 -- name: DueNext :one
--- How many milliseconds until a wait, a run or a start is due, or a rate has its next token; -1: none, 0: something is.
+-- How many milliseconds until a wait, a run or a start is due, or a rate has its next token; -1: none, 0: something is. What
+-- was set aside is not waited for.
 select coalesce((
   select greatest(ceil(extract(epoch from min(at) - clock_timestamp()) * 1000)::bigint, 0)
   from (
-    (select least(s.run_after, s.deadline_at) as at from weir.steps s where s.state = 'waiting' and s.waiting_for <> 'decision' and (s.run_after is not null or s.deadline_at is not null) and s.last_outcome is null order by least(s.run_after, s.deadline_at) limit 1)
+    (select least(s.run_after, s.deadline_at) as at from weir.steps s where s.state = 'waiting' and s.waiting_for <> 'decision' and (s.run_after is not null or s.deadline_at is not null) and s.last_outcome is null
+      and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
+    order by least(s.run_after, s.deadline_at) limit 1)
     union all
-    (select r.deadline_at from weir.runs r where r.deadline_at is not null and r.finished_at is null and r.cancel_requested_at is null order by r.deadline_at limit 1)
+    (select r.deadline_at from weir.runs r where r.deadline_at is not null and r.finished_at is null and r.cancel_requested_at is null
+      and not exists (select from weir.quarantine q where q.run_id = r.id and q.retry_at > clock_timestamp())
+    order by r.deadline_at limit 1)
     union all
     (select l.due_at from weir.slots l where l.due_at is not null order by l.due_at limit 1)
     union all
