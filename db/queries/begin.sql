@@ -171,7 +171,7 @@ returning r.id;
 -- How many milliseconds until a wait, a run or a start is due, or a rate has its next token; -1: none, 0: something is. What
 -- was set aside is not waited for.
 select coalesce((
-  select greatest(ceil(extract(epoch from min(at) - clock_timestamp()) * 1000)::bigint, 0)
+  select greatest(ceil(extract(epoch from d.at - clock_timestamp()) * 1000)::bigint, 0)
   from (
     (select least(s.run_after, s.deadline_at) as at from weir.steps s where s.state = 'waiting' and s.waiting_for <> 'decision' and (s.run_after is not null or s.deadline_at is not null) and s.last_outcome is null
       and not exists (select from weir.quarantine q where q.run_id = s.run_id and q.retry_at > clock_timestamp())
@@ -185,4 +185,6 @@ select coalesce((
     union all
     (select t.due_at from weir.rates t where t.due_at is not null order by t.due_at limit 1)
   ) d
+  order by d.at
+  limit 1
 ), -1)::bigint as ms;
