@@ -475,7 +475,7 @@ COMMENT ON COLUMN weir.families.expanded IS 'How many children there are so far:
 
 COMMENT ON COLUMN weir.families.ended IS 'How many of them are settled.';
 
-COMMENT ON COLUMN weir.families.failed IS 'How many of those failed, with allow_failure or without.';
+COMMENT ON COLUMN weir.families.failed IS 'How many of those count as failures: none, with allow_failure.';
 
 COMMENT ON COLUMN weir.families.items IS 'The list, until it is expanded.';
 
@@ -2801,7 +2801,7 @@ UNION ALL
      JOIN weir.families f ON ((f.run_id = r.id)))
      JOIN weir.steps s ON (((s.run_id = f.run_id) AND (s.step = f.step))))
      CROSS JOIN LATERAL ( SELECT count(*) FILTER (WHERE c_1.settled) AS ended,
-            count(*) FILTER (WHERE (c_1.settled AND ((c_1.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((c_1.state = 'skipped'::weir.step_state) AND (c_1.cause = 'upstream_failed'::weir.cause))))) AS failed
+            count(*) FILTER (WHERE (c_1.settled AND (NOT c_1.allow_failure) AND ((c_1.state = ANY (ARRAY['failed'::weir.step_state, 'crashed'::weir.step_state, 'timed_out'::weir.step_state, 'lost'::weir.step_state, 'cancelled'::weir.step_state])) OR ((c_1.state = 'skipped'::weir.step_state) AND (c_1.cause = 'upstream_failed'::weir.cause))))) AS failed
            FROM (weir.items i
              JOIN weir.steps c_1 ON (((c_1.run_id = i.run_id) AND (c_1.step = i.step))))
           WHERE ((i.run_id = f.run_id) AND (i.parent = f.step))) c)

@@ -159,7 +159,8 @@ func TestForEachThatFails(t *testing.T) {
 	b = setup(t)
 	run = b.submitYAML(fan(", allow_failure: true"))
 	b.drive(map[string]Outcome{"f[1]": OutcomeFailed})
-	b.is(run, "a succeeded, f failed, b succeeded, f[0] succeeded, f[1] failed, f[2] succeeded; succeeded")
+	b.is(run, "a succeeded, f succeeded, b succeeded, f[0] succeeded, f[1] failed, f[2] succeeded; succeeded")
+	require.JSONEq(t, `[{"of": "f[0]"}, null, {"of": "f[2]"}]`, b.outputOf(run, "f"), "what needs it sees what there is")
 }
 
 func TestForEachInParallel(t *testing.T) {

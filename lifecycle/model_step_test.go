@@ -255,7 +255,7 @@ func (m *modelled) fan(s *plan.Step, seen *seenStep, stops []lifecycle.Cause) {
 		} else {
 			m.work(s, key, child, stops)
 		}
-		failed = failed || meaningOf(child, false) == bad // allow_failure is about the fan-out as a whole
+		failed = failed || meaningOf(child, s.AllowFailure) == bad
 	}
 	allowed := ends{}
 	if failed {

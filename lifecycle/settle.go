@@ -153,7 +153,7 @@ func (s *settler) settleFamilies(ctx context.Context) error {
 	var p queries.FamilyCountParams
 	for family, t := range s.families {
 		p.Runs, p.Steps = append(p.Runs, family.run), append(p.Steps, family.step)
-		p.Ended, p.Failed = append(p.Ended, t.ended), append(p.Failed, t.failed+t.allowed)
+		p.Ended, p.Failed = append(p.Ended, t.ended), append(p.Failed, t.failed)
 	}
 	over, err := s.q.FamilyCount(ctx, p)
 	if err != nil {

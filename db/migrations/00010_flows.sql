@@ -217,7 +217,7 @@ comment on column weir.families.step is 'The ordinal of the step that fans out.'
 comment on column weir.families.total is 'How long its list is.';
 comment on column weir.families.expanded is 'How many children there are so far: a thousand are made in a transaction.';
 comment on column weir.families.ended is 'How many of them are settled.';
-comment on column weir.families.failed is 'How many of those failed, with allow_failure or without.';
+comment on column weir.families.failed is 'How many of those count as failures: none, with allow_failure.';
 comment on column weir.families.items is 'The list, until it is expanded.';
 comment on constraint families_pkey on weir.families is 'A step fans out once.';
 comment on constraint family_counts_are_possible on weir.families is 'Children exist before they end.';

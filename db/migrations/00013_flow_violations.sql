@@ -249,7 +249,7 @@ join weir.steps s on s.run_id = f.run_id and s.step = f.step
 cross join lateral (
   select
     count(*) filter (where c.settled) as ended,
-    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+    count(*) filter (where c.settled and not c.allow_failure and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
   from weir.items i
   join weir.steps c on c.run_id = i.run_id and c.step = i.step
   where i.run_id = f.run_id and i.parent = f.step

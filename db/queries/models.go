@@ -342,7 +342,7 @@ type WeirFamily struct {
 	Expanded int32
 	// How many of them are settled.
 	Ended int32
-	// How many of those failed, with allow_failure or without.
+	// How many of those count as failures: none, with allow_failure.
 	Failed int32
 	// The list, until it is expanded.
 	Items json.RawMessage

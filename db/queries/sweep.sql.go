@@ -94,7 +94,7 @@ join weir.steps s on s.run_id = f.run_id and s.step = f.step
 cross join lateral (
   select
     count(*) filter (where c.settled) as ended,
-    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+    count(*) filter (where c.settled and not c.allow_failure and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
   from weir.items i
   join weir.steps c on c.run_id = i.run_id and c.step = i.step
   where i.run_id = f.run_id and i.parent = f.step
@@ -171,7 +171,7 @@ update weir.families f set ended = c.ended, failed = c.failed
 from (
   select
     i.run_id, i.parent, count(*) filter (where c.settled) as ended,
-    count(*) filter (where c.settled and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
+    count(*) filter (where c.settled and not c.allow_failure and (c.state in ('failed', 'crashed', 'timed_out', 'lost', 'cancelled') or c.state = 'skipped' and c.cause = 'upstream_failed')) as failed
   from (select unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
   join weir.items i on i.run_id = a.run_id and i.parent = a.step
   join weir.steps c on c.run_id = i.run_id and c.step = i.step
