@@ -225,3 +225,22 @@ func TestRateIsWhatThePlanSaysThatAskedLast(t *testing.T) {
 	b.pass()
 	require.Equal(t, 2, b.one(`select rate_limit from weir.rates`))
 }
+
+// A pause that takes several transactions: what one of them took back is not dispatched before the next.
+func TestWhatAPauseTakesBackStaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submitYAML("name: x\nmax_parallel: 1\nsteps: [{key: a, kind: noop}, {key: b, kind: noop}]")
+	b.pass()
+	taken, err := b.q.RunTakeBack(t.Context(), queries.RunTakeBackParams{RunID: run, Most: 10})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, taken)
+	b.pass()
+	require.Zero(t, b.one(`select count(*) from weir.steps where river_job_id is not null`))
+	require.NoError(t, b.RunPause(t.Context(), run, "local"))
+	b.pass()
+	require.Zero(t, b.one(`select count(*) from weir.slots where waiting_on is null`), "the gate has its slot back")
+	require.NoError(t, b.RunResume(t.Context(), run, "local"))
+	require.Len(t, b.drive(nil), 2)
+	b.clean()
+}

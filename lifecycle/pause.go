@@ -73,7 +73,10 @@ func runPause(ctx context.Context, q *queries.Queries, run uuid.UUID, actor stri
 		return taken, false, err
 	}
 	rows, err := q.RunPause(ctx, queries.RunPauseParams{Actor: actor, RunID: run})
-	return taken, rows == 1, err // else its cancellation was asked for just now
+	if err != nil || rows == 0 { // its cancellation was asked for just now
+		return taken, false, err
+	}
+	return taken, true, q.SlotsOfPaused(ctx, run)
 }
 
 // dispatchAgain has reconcile give back what a pause that failed took. If nobody can be told the sweep finds out.

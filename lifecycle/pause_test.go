@@ -120,6 +120,7 @@ func TestRunPauseOfALargeRun(t *testing.T) {
 	b := setup(t)
 	run := b.submit(planOf(parallel(2*passSteps + 10)...))
 	b.exec(`insert into weir.steps (run_id, step, key, kind, state, limited, river_job_id) values ($1, 9999, 'limited', 'noop', 'available', true, 1)`, run)
+	b.exec(`insert into weir.slots (run_id, step, held_at) values ($1, 9999, clock_timestamp())`, run)
 	require.NoError(t, b.RunPause(t.Context(), run, ops))
 	require.Zero(t, scan[int](b, `select count(river_job_id)::int from weir.steps`))
 	require.Equal(t, 9999, scan[int](b, `select max(step) from weir.dirty where shard = 16`))

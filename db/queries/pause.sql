@@ -4,10 +4,9 @@ select pg_advisory_xact_lock(2003134834, weir.shard_of(@run_id::uuid)::int);
 
 -- name: RunTakeBack :one
 -- Takes the dispatch of up to so many steps of a run back. Who is about to start one is waited for, and has started it
--- then. River's rows stay: whoever fetches one starts nothing. Limited steps are shown to the gate (shard 16), which gives
--- their slots to others.
+-- then. River's rows stay: whoever fetches one starts nothing.
 with held as materialized (
-  select s.run_id, s.step, s.limited
+  select s.run_id, s.step
   from weir.steps s
   where s.run_id = @run_id and s.river_job_id is not null and s.state::text in ('available', 'retrying')
   order by s.step
@@ -15,10 +14,13 @@ with held as materialized (
   for no key update
 ), cleared as (
   update weir.steps s set river_job_id = null from held h where s.run_id = h.run_id and s.step = h.step
-), hinted as (
-  insert into weir.dirty (shard, run_id, step) select 16, h.run_id, h.step from held h where h.limited
 )
 select count(*) from held;
+
+-- name: SlotsOfPaused :exec
+-- Shows the gate (shard 16) the steps of a run that was paused just now and that hold slots: it gives those to others. Before
+-- that it would have them dispatched again.
+insert into weir.dirty (shard, run_id, step) select 16, l.run_id, l.step from weir.slots l where l.run_id = @run_id and l.step > 0 and l.waiting_on is null;
 
 -- name: RunClaimedSince :one
 -- Whether a step of the run was claimed by a transaction that is newer than this one, behind which it stands in the history.

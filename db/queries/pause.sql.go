@@ -66,7 +66,7 @@ func (q *Queries) RunResume(ctx context.Context, arg RunResumeParams) (int64, er
 
 const runTakeBack = `-- name: RunTakeBack :one
 with held as materialized (
-  select s.run_id, s.step, s.limited
+  select s.run_id, s.step
   from weir.steps s
   where s.run_id = $1 and s.river_job_id is not null and s.state::text in ('available', 'retrying')
   order by s.step
@@ -74,8 +74,6 @@ with held as materialized (
   for no key update
 ), cleared as (
   update weir.steps s set river_job_id = null from held h where s.run_id = h.run_id and s.step = h.step
-), hinted as (
-  insert into weir.dirty (shard, run_id, step) select 16, h.run_id, h.step from held h where h.limited
 )
 select count(*) from held
 `
@@ -86,8 +84,7 @@ type RunTakeBackParams struct {
 }
 
 // Takes the dispatch of up to so many steps of a run back. Who is about to start one is waited for, and has started it
-// then. River's rows stay: whoever fetches one starts nothing. Limited steps are shown to the gate (shard 16), which gives
-// their slots to others.
+// then. River's rows stay: whoever fetches one starts nothing.
 func (q *Queries) RunTakeBack(ctx context.Context, arg RunTakeBackParams) (int64, error) {
 	row := q.db.QueryRow(ctx, runTakeBack, arg.RunID, arg.Most)
 	var count int64
@@ -102,5 +99,16 @@ select pg_advisory_xact_lock(2003134834, weir.shard_of($1::uuid)::int)
 // Locks the shard of a run until the transaction ends; whoever holds it is waited for, as long as lock_timeout lets us.
 func (q *Queries) ShardWait(ctx context.Context, runID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, shardWait, runID)
+	return err
+}
+
+const slotsOfPaused = `-- name: SlotsOfPaused :exec
+insert into weir.dirty (shard, run_id, step) select 16, l.run_id, l.step from weir.slots l where l.run_id = $1 and l.step > 0 and l.waiting_on is null
+`
+
+// Shows the gate (shard 16) the steps of a run that was paused just now and that hold slots: it gives those to others. Before
+// that it would have them dispatched again.
+func (q *Queries) SlotsOfPaused(ctx context.Context, runID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, slotsOfPaused, runID)
 	return err
 }
