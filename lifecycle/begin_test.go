@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,6 +205,24 @@ func TestForEachOfManyIsExpandedOnce(t *testing.T) {
 	require.Equal(t, 2500, scan[int](b, `select count(distinct item) from weir.steps where run_id = $1 and parent is not null`, run))
 	require.Equal(t, 2503, scan[int](b, `select steps_total from weir.runs where id = $1`, run))
 	require.Equal(t, 2503, scan[int](b, `select count(*) from weir.steps where run_id = $1`, run))
+	b.clean()
+}
+
+func TestForEachWhoseOutputIsTooLarge(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.submitYAML(fan(""))
+	b.finish(b.claimed()[0], OutcomeSucceeded)
+	for _, a := range b.claimed() {
+		r := reportOf(a, OutcomeSucceeded)
+		r.Output, _ = json.Marshal(strings.Repeat(fmt.Sprint(a.Index), 500_000))
+		answer, err := b.StepFinish(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, ResultRecorded, answer.Result)
+	}
+	b.pass()
+	require.Equal(t, StepSucceeded, b.stepState(run, 2))
+	require.Equal(t, `{"code": "too_large", "bytes": 1500009}`, scan[string](b, `select output_error::text from weir.outputs where run_id = $1 and step = 2`, run))
 	b.clean()
 }
 

@@ -110,7 +110,7 @@ func (p *pass) familiesOver(ctx context.Context, w nodes, ends *endings) error {
 			ends.add(e)
 			continue
 		}
-		bytes, err := p.q.FamilyOutputSize(ctx, queries.FamilyOutputSizeParams{RunID: row.RunID, Step: row.Step})
+		bytes, err := p.q.FamilyOutputSize(ctx, queries.FamilyOutputSizeParams{RunID: row.RunID, Step: row.Step, Most: outputMost})
 		if err != nil {
 			return err
 		}

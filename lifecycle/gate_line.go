@@ -251,6 +251,9 @@ func (g *gate) strategies(ctx context.Context) error {
 		key := *a.ConcurrencyKey
 		switch textOf(a.ConcurrencyStrategy) {
 		case "cancel_newest":
+			if a.State == string(StepRetrying) { // it is not new
+				continue
+			}
 			reason := fmt.Sprintf("all %d slots of %s were taken (cancel_newest)", g.limits[key].in(a.ConcurrencyLimit), key)
 			if err := g.supersede(ctx, []node{{a.RunID, a.Step}}, reason); err != nil {
 				return err

@@ -154,6 +154,21 @@ func TestConcurrencyCancelNewest(t *testing.T) {
 	require.Equal(t, "superseded", b.causeOf(runs[2], "a"))
 }
 
+func TestConcurrencyCancelNewestSparesRetries(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.submitYAML("name: x\nsteps:\n  - {key: a, kind: noop, retry: {max_attempts: 2, initial: 1h, max: 1h}, concurrency: {key: k, limit: 1, strategy: cancel_newest}}")
+	b.finish(b.claimed()[0], OutcomeFailed)
+	b.submitYAML("name: x\nsteps:\n  - {key: b, kind: noop, concurrency: {key: k, limit: 1, strategy: cancel_newest}}")
+	held := b.claimed()[0]
+	require.Equal(t, "b", held.Key)
+	b.exec(`update weir.steps set run_after = clock_timestamp() where run_id = $1`, first)
+	b.due()
+	b.finish(held, OutcomeSucceeded)
+	require.Equal(t, []string{"a"}, b.drive(nil), "it was there before")
+	b.is(first, "a succeeded; succeeded")
+}
+
 func TestConcurrencyCancelOldest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -96,12 +96,26 @@ where f.ended = f.total and s.state::text = 'waiting' and s.waiting_for = 'child
 order by f.run_id, f.step;
 
 -- name: FamilyOutputSize :one
--- How many bytes the outputs of the children of a fan-out take as text, about.
-select coalesce(sum(octet_length(o.output::text) + 1), 0)::bigint as bytes
-from weir.items i
-join weir.steps s on s.run_id = i.run_id and s.step = i.step
-join weir.outputs o on s.has_output and o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-where i.run_id = @run_id and i.parent = @step;
+-- How many bytes the outputs of the children of a fan-out take as text, about; as they are stored, where that is too much
+-- already: what is large is not read.
+with kept as materialized (
+  select o.run_id, o.step, o.attempt, pg_column_size(o.output) as packed
+  from weir.items i
+  join weir.steps s on s.run_id = i.run_id and s.step = i.step
+  join weir.outputs o on s.has_output and o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
+  where i.run_id = @run_id and i.parent = @step
+), summed as materialized (
+  select coalesce(sum(packed), 0)::bigint as packed from kept
+)
+select case
+  when t.packed > @most::bigint then t.packed
+  else (
+    select coalesce(sum(octet_length(o.output::text) + 1), 0)
+    from kept k
+    join weir.outputs o on o.run_id = k.run_id and o.step = k.step and o.attempt = k.attempt
+  )
+end::bigint as bytes
+from summed t;
 
 -- name: FamilyOutput :one
 -- The outputs of the children of a fan-out, in order; null for one that has none.

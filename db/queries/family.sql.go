@@ -263,21 +263,36 @@ func (q *Queries) FamilyOutput(ctx context.Context, arg FamilyOutputParams) (jso
 }
 
 const familyOutputSize = `-- name: FamilyOutputSize :one
-select coalesce(sum(octet_length(o.output::text) + 1), 0)::bigint as bytes
-from weir.items i
-join weir.steps s on s.run_id = i.run_id and s.step = i.step
-join weir.outputs o on s.has_output and o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
-where i.run_id = $1 and i.parent = $2
+with kept as materialized (
+  select o.run_id, o.step, o.attempt, pg_column_size(o.output) as packed
+  from weir.items i
+  join weir.steps s on s.run_id = i.run_id and s.step = i.step
+  join weir.outputs o on s.has_output and o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
+  where i.run_id = $2 and i.parent = $3
+), summed as materialized (
+  select coalesce(sum(packed), 0)::bigint as packed from kept
+)
+select case
+  when t.packed > $1::bigint then t.packed
+  else (
+    select coalesce(sum(octet_length(o.output::text) + 1), 0)
+    from kept k
+    join weir.outputs o on o.run_id = k.run_id and o.step = k.step and o.attempt = k.attempt
+  )
+end::bigint as bytes
+from summed t
 `
 
 type FamilyOutputSizeParams struct {
+	Most  int64
 	RunID uuid.UUID
 	Step  int32
 }
 
-// How many bytes the outputs of the children of a fan-out take as text, about.
+// How many bytes the outputs of the children of a fan-out take as text, about; as they are stored, where that is too much
+// already: what is large is not read.
 func (q *Queries) FamilyOutputSize(ctx context.Context, arg FamilyOutputSizeParams) (int64, error) {
-	row := q.db.QueryRow(ctx, familyOutputSize, arg.RunID, arg.Step)
+	row := q.db.QueryRow(ctx, familyOutputSize, arg.Most, arg.RunID, arg.Step)
 	var bytes int64
 	err := row.Scan(&bytes)
 	return bytes, err
