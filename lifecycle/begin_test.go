@@ -222,7 +222,7 @@ func TestForEachWhoseOutputIsTooLarge(t *testing.T) {
 	}
 	b.pass()
 	require.Equal(t, StepSucceeded, b.stepState(run, 2))
-	require.Equal(t, `{"code": "too_large", "bytes": 1500009}`, scan[string](b, `select output_error::text from weir.outputs where run_id = $1 and step = 2`, run))
+	require.JSONEq(t, `{"code": "too_large", "bytes": 1500009}`, scan[string](b, `select output_error::text from weir.outputs where run_id = $1 and step = 2`, run))
 	b.clean()
 }
 
