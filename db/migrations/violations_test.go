@@ -149,7 +149,7 @@ func TestViolationsNameEachCorruption(t *testing.T) {
 
 	rule := regexp.MustCompile(`(?:SELECT |\()'([a-z_]+)'::text`)
 	var all []string
-	for _, match := range rule.FindAllStringSubmatch(one[string](t, pool, "select pg_get_viewdef('weir.violations'::regclass)"), -1) {
+	for _, match := range rule.FindAllStringSubmatch(one[string](t, pool, "select pg_get_viewdef('weir.violations_of_runs'::regclass) || pg_get_viewdef('weir.violations_of_limits'::regclass)"), -1) {
 		all = append(all, match[1])
 	}
 	slices.Sort(all)

@@ -1126,6 +1126,30 @@ type WeirTransition struct {
 type WeirViolation struct {
 	// The rule that is broken, as a sentence.
 	Rule string
+	// Where: weir.runs.id; null: a limit is wrong.
+	RunID uuid.UUID
+	// Where: the step's ordinal; null: the run itself.
+	Step *int32
+	// What is there, and what should be.
+	Message string
+}
+
+// The part of weir.violations that is about limits, their slots, and fan-outs (of the 4,000 oldest open runs).
+type WeirViolationsOfLimit struct {
+	// The rule that is broken, as a sentence.
+	Rule string
+	// Where: weir.runs.id; null: a limit is wrong.
+	RunID *uuid.UUID
+	// Where: the step's ordinal; null: the run itself.
+	Step *int32
+	// What is there, and what should be.
+	Message string
+}
+
+// The part of weir.violations that is about runs and their steps. Looks at the oldest open runs (4,000 running, 1,000 paused), at the 1,000 newest runs and at the small tables, so it stays affordable and may miss what is elsewhere.
+type WeirViolationsOfRun struct {
+	// The rule that is broken, as a sentence.
+	Rule string
 	// Where: weir.runs.id.
 	RunID uuid.UUID
 	// Where: the step's ordinal; null: the run itself.
