@@ -32,8 +32,16 @@ const notEvaluated = "holds an expression that was not evaluated"
 // BuiltIn reports whether no worker runs a kind: wait and plan.
 func BuiltIn(kind string) bool { return kind == KindWait || kind == KindPlan }
 
+// meaningless is a field that means nothing for a step that no worker runs.
+type meaningless struct{ name, why string }
+
+// of says for which kinds it means nothing: limits of a plan step are those of its child runs, which begin with its slots.
+func (m meaningless) of(kind string) bool {
+	return kind != KindPlan || m.name != "concurrency" && m.name != "rate"
+}
+
 // notBuiltIn are the fields of a step that mean nothing where there is no worker, and why.
-var notBuiltIn = []struct{ name, why string }{
+var notBuiltIn = []meaningless{
 	{"queue", "no worker takes it from a queue"},
 	{"priority", "no worker takes it from a queue"},
 	{"grace", "there is nothing to stop"},
@@ -50,7 +58,7 @@ func (r *reader) checkBuiltIn(s *stepDraft) {
 		return
 	}
 	for _, f := range notBuiltIn {
-		if n := s.at.find(f.name); n != nil {
+		if n := s.at.find(f.name); n != nil && f.of(s.Kind) {
 			hint := ""
 			if s.Kind == KindPlan && f.name != "retry" {
 				hint = "; say it in the plan that it runs"

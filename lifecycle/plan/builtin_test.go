@@ -119,7 +119,6 @@ func faultsOfPlansInPlans() map[string]string {
 		"for_each: '${{ input.a }}', with: {plan: {name: s, steps: [{key: x, kind: noop, with: {a: '${{ item }}'}}]}}": "with.plan.steps[0].with.a bad_expression",
 		"queue: q, with: {plan: {" + sub + "}}":                                                                        "queue unknown_field",
 		"retry: {max_attempts: 2}, with: {plan: {" + sub + "}}":                                                        "retry unknown_field",
-		"concurrency: {key: k, limit: 1}, with: {plan: {" + sub + "}}":                                                 "concurrency unknown_field",
 	}
 }
 
@@ -135,6 +134,9 @@ func TestFaultsOfPlansInPlans(t *testing.T) {
 	// A child would wait for the slot that the run above it holds.
 	require.Equal(t, []string{"steps[0].with.plan.concurrency.key out_of_range"}, faultsOf(t,
 		"name: p\nconcurrency: {key: k, limit: 1}\nsteps: [{key: a, kind: plan, with: {plan: {concurrency: {key: k, limit: 1}, "+sub+"}}}]"))
+	require.Equal(t, []string{"steps[0].with.plan.concurrency.key out_of_range"}, faultsOf(t,
+		builtIn("plan", "concurrency: {key: k, limit: 1}, with: {plan: {concurrency: {key: k, limit: 1}, "+sub+"}}")))
+	mustParse(t, builtIn("plan", "concurrency: {key: k, limit: 1}, rate: {key: k, limit: 1, per: 1s}, with: {plan: {concurrency: {key: l, limit: 1}, "+sub+"}}"))
 	// The same expression can be another key there.
 	mustParse(t, "name: p\nconcurrency: {key: '${{ input.k }}', limit: 1}\nsteps: [{key: a, kind: plan, with: {plan: {concurrency: {key: '${{ input.k }}', limit: 1}, "+sub+"}}}]")
 }

@@ -247,7 +247,12 @@ func (r *reader) checkWith(s *stepDraft, in expr.Visible, depth int) {
 	case KindWait:
 		r.wait(with)
 	case KindPlan:
-		r.subPlan(with, depth)
+		sub, _ := r.subPlan(with, depth)
+		if sub.Plan != nil && s.Concurrency != nil {
+			r.enter("plan")
+			r.checkHeld(with.find("plan"), sub.Plan.Concurrency, []string{s.Concurrency.Key})
+			r.leave()
+		}
 	case "sleep":
 		if d := with.find("duration"); d != nil && d.kind == text && !expr.Has(d.text) {
 			r.enter("duration")

@@ -24,7 +24,9 @@ func Schema() *jsonschema.Schema {
 func ofKind(kind string, with *jsonschema.Schema, required ...string) *jsonschema.Schema {
 	then := &jsonschema.Schema{Required: required, Properties: map[string]*jsonschema.Schema{"with": with}}
 	for _, f := range notBuiltIn {
-		then.Properties[f.name] = nothing()
+		if f.of(kind) {
+			then.Properties[f.name] = nothing()
+		}
 	}
 	return &jsonschema.Schema{If: where("kind", kind), Then: then}
 }
