@@ -15,11 +15,6 @@ delete from weir.dirty d where d.id = any(@ids::bigint[]);
 insert into weir.dirty (shard, run_id, step) select weir.shard_of(run_id), run_id, nullif(step, 0)
 from (select unnest(@runs::uuid[]) as run_id, unnest(@steps::int[]) as step) a;
 
--- name: DirtyAny :one
-select exists (
-  select from weir.dirty d where not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
-);
-
 -- name: DirtyTell :exec
 select pg_notify('weir_dirty', '');
 

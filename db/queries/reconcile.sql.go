@@ -26,19 +26,6 @@ func (q *Queries) DirtyAdd(ctx context.Context, arg DirtyAddParams) error {
 	return err
 }
 
-const dirtyAny = `-- name: DirtyAny :one
-select exists (
-  select from weir.dirty d where not exists (select from weir.quarantine q where q.run_id = d.run_id and q.retry_at > clock_timestamp())
-)
-`
-
-func (q *Queries) DirtyAny(ctx context.Context) (bool, error) {
-	row := q.db.QueryRow(ctx, dirtyAny)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const dirtyDelete = `-- name: DirtyDelete :exec
 delete from weir.dirty d where d.id = any($1::bigint[])
 `
