@@ -191,6 +191,8 @@ func execute(ctx context.Context, e *execution, spec process.Spec) (process.Resu
 	if err := context.Cause(ctx); err != nil {
 		return process.Result{}, err
 	}
+	e.kills.Store(true)
+	defer e.kills.Store(false)
 	p, err := process.Start(spec)
 	if err != nil {
 		return process.Result{}, &Failure{Code: "exec_unavailable", Err: err}

@@ -29,6 +29,7 @@ type execution struct {
 	began    time.Time
 	deadline time.Time     // zero: none
 	sign     atomic.Int64  // last sign of life, nanoseconds after began
+	kills    atomic.Bool   // the handler runs a process that is killed when its time is over
 	spoke    chan struct{} // closed when the handler's goroutine has told its id
 	id       string        // the goroutine's, for its stack
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/weirqueue/weir/jobs/process"
 )
 
 // The database ends an attempt itself when its grace is over. So that what really happened is known before that, the
@@ -29,8 +31,15 @@ func (e *execution) reserve() time.Duration { return min(e.grace()/5, maxReserve
 // killAfter is how long after the end of the context a process gets KILL.
 func (e *execution) killAfter() time.Duration { return e.grace() - e.reserve() }
 
-// patience is how long after the end of the context the handler may take to return.
-func (e *execution) patience() time.Duration { return e.grace() - e.reserve()/2 }
+// patience is how long after the end of the context the handler may take to return. A handler that runs a process does
+// not ignore its context: the process gets KILL in time, and how soon the machine confirms that is bounded and not the
+// handler's doing. To call that abandoned would be untrue, and would give back a slot that is still in use.
+func (e *execution) patience() time.Duration {
+	if e.kills.Load() {
+		return e.grace() + process.EndsWithin
+	}
+	return e.grace() - e.reserve()/2
+}
 
 // flushFor is how long the last lines of the log may take.
 func (e *execution) flushFor() time.Duration {

@@ -22,3 +22,12 @@ func TestOrphansAreGoneBeforeTheLease(t *testing.T) {
 		require.Equal(t, c.want, min(e.orphanGrace(), process.OrphanGrace), "%+v", c)
 	}
 }
+
+func TestAProcessIsNotAbandonedBeforeItsEndIsKnown(t *testing.T) {
+	t.Parallel()
+	e := &execution{ctx: t.Context(), claim: lifecycle.Attempt{Grace: 5 * time.Second}}
+	require.Less(t, e.killAfter(), e.patience())
+	require.Less(t, e.patience(), e.grace())
+	e.kills.Store(true)
+	require.GreaterOrEqual(t, e.patience(), e.killAfter()+process.EndsWithin)
+}

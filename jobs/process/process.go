@@ -22,6 +22,9 @@ const (
 	drainWithin   = 2 * time.Second
 )
 
+// EndsWithin is how long after KILL Wait answers at the latest.
+const EndsWithin = confirmWithin + drainWithin
+
 // Process is a command that runs under its guard. Its methods may be called concurrently; Wait once.
 type Process struct {
 	guard   *exec.Cmd
