@@ -19,9 +19,6 @@ const Version = 1
 // DefaultWithin is how long a call may take.
 const DefaultWithin = 45 * time.Second
 
-// actorLocal is who calls without a token, and whose Idempotency-Keys these are.
-const actorLocal = "local"
-
 // Config says what the API stands on.
 type Config struct {
 	// Lifecycle does what is asked for. Required.

@@ -173,7 +173,7 @@ func (s *server) bulkStart(ctx context.Context, action lifecycle.BulkAction, in 
 	if err := errors.Join(in.Key.err, decodeBody(in.Said, &said)); err != nil {
 		return nil, err
 	}
-	request, err := said.request(action)
+	request, err := said.request(actorOf(ctx), action)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (s *server) bulkStart(ctx context.Context, action lifecycle.BulkAction, in 
 }
 
 // request is what is asked for, checked.
-func (b BulkRequest) request(action lifecycle.BulkAction) (lifecycle.BulkRequest, error) {
+func (b BulkRequest) request(actor string, action lifecycle.BulkAction) (lifecycle.BulkRequest, error) {
 	none := lifecycle.BulkRequest{}
 	f := b.Filter
 	filter := lifecycle.RunFilter{State: lifecycle.RunState(f.State), Name: f.Name, Labels: f.Labels}
@@ -232,7 +232,7 @@ func (b BulkRequest) request(action lifecycle.BulkAction) (lifecycle.BulkRequest
 	if utf8.RuneCountInString(b.Reason) > 1024 || !cleanText(b.Reason) {
 		return none, invalidBody("reason", plan.CodeOutOfRange, "expected at most 1024 characters, none of them the null character")
 	}
-	return lifecycle.BulkRequest{Action: action, Filter: filter, Actor: actorLocal, Reason: b.Reason}, nil
+	return lifecycle.BulkRequest{Action: action, Filter: filter, Actor: actor, Reason: b.Reason}, nil
 }
 
 func isRunState(text string) bool {

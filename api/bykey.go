@@ -21,7 +21,7 @@ type runByKeyInput struct {
 // byKey is the call that makes the one live run of a key.
 func (s *server) byKey(routes huma.API) {
 	call := register(s, routes, operation{
-		id: "run-bykey", method: http.MethodPut, path: "/v1/runs/by-key/{key}", tag: "runs", status: http.StatusCreated,
+		id: "run-bykey", scope: ScopeSubmit, method: http.MethodPut, path: "/v1/runs/by-key/{key}", tag: "runs", status: http.StatusCreated,
 		summary: "Have a run under a key",
 		description: "At most one run of a key is live, whoever asks at the same time: declare what should run, again and again. The body is that of a submit. " +
 			"The answer is the new run, which may have to wait for the live one to end, or with keep the live one, with status 200.",
@@ -46,13 +46,13 @@ func (s *server) runByKey(ctx context.Context, in *runByKeyInput) (*submitOutput
 	if err != nil {
 		return nil, err
 	}
-	submission := lifecycle.Submission{Plan: parsed, PlanVersion: version, Actor: actorLocal, Key: in.RunKey, OnConflict: in.OnConflict}
+	submission := lifecycle.Submission{Plan: parsed, PlanVersion: version, Actor: actorOf(ctx), Key: in.RunKey, OnConflict: in.OnConflict}
 	if in.Key.key != "" {
 		asked, err := json.Marshal(map[string]any{"key": in.RunKey, "on_conflict": in.OnConflict, "plan": json.RawMessage(in.Plan.json)})
 		if err != nil {
 			return nil, err
 		}
-		if err := keyed(&submission, in.Key.key, asked); err != nil {
+		if err := keyed(ctx, &submission, in.Key.key, asked); err != nil {
 			return nil, err
 		}
 	}

@@ -60,7 +60,7 @@ func (s *server) runCancel(ctx context.Context, in *runCancelInput) (*runOutput,
 	if err != nil {
 		return nil, err
 	}
-	request, err := cancelRequest(in.Said)
+	request, err := cancelRequest(ctx, in.Said)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (s *server) stepCancel(ctx context.Context, in *stepCancelInput) (*stepOutp
 	if err != nil {
 		return nil, err
 	}
-	request, err := cancelRequest(in.Said)
+	request, err := cancelRequest(ctx, in.Said)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *server) stepCancel(ctx context.Context, in *stepCancelInput) (*stepOutp
 }
 
 // cancelRequest is what is asked for, and by whom.
-func cancelRequest(said rawBody) (lifecycle.CancelRequest, error) {
+func cancelRequest(ctx context.Context, said rawBody) (lifecycle.CancelRequest, error) {
 	var cancel Cancel
 	if err := decodeBody(said, &cancel); err != nil {
 		return lifecycle.CancelRequest{}, err
@@ -94,5 +94,5 @@ func cancelRequest(said rawBody) (lifecycle.CancelRequest, error) {
 	if utf8.RuneCountInString(cancel.Reason) > 1024 || !cleanText(cancel.Reason) {
 		return lifecycle.CancelRequest{}, invalidBody("reason", plan.CodeOutOfRange, "expected at most 1024 characters, none of them the null character")
 	}
-	return lifecycle.CancelRequest{Actor: actorLocal, Reason: cancel.Reason}, nil
+	return lifecycle.CancelRequest{Actor: actorOf(ctx), Reason: cancel.Reason}, nil
 }

@@ -62,7 +62,7 @@ func (s *server) stepDecision(ctx context.Context, in *stepActInput) (*stepOutpu
 	if err := decodeBody(in.Said, &said); err != nil {
 		return nil, err
 	}
-	request := lifecycle.DecisionRequest{Actor: actorLocal, Decision: lifecycle.Decision(said.Decision), Output: said.Output, Comment: said.Comment}
+	request := lifecycle.DecisionRequest{Actor: actorOf(ctx), Decision: lifecycle.Decision(said.Decision), Output: said.Output, Comment: said.Comment}
 	if err := s.Lifecycle.StepDecision(ctx, id, in.Step, request); err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *server) stepSignal(ctx context.Context, in *stepActInput) (*stepOutput,
 	if err := decodeBody(in.Said, &said); err != nil {
 		return nil, err
 	}
-	if err := s.Lifecycle.StepSignal(ctx, id, in.Step, lifecycle.SignalRequest{Actor: actorLocal, Payload: said.Payload}); err != nil {
+	if err := s.Lifecycle.StepSignal(ctx, id, in.Step, lifecycle.SignalRequest{Actor: actorOf(ctx), Payload: said.Payload}); err != nil {
 		return nil, err
 	}
 	return s.stepGet(ctx, &in.StepParam)

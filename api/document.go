@@ -45,6 +45,10 @@ func describe(doc *huma.OpenAPI) {
 		"that has a code of a closed list. Lists have pages: next of one page is the cursor of the next one."
 	doc.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	doc.Servers = []*huma.Server{{URL: "http://127.0.0.1:8080", Description: "weir dev"}}
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		schemeToken:   {Type: "http", Scheme: "bearer", Description: "A token, as `weir token create` prints it. Each call names the scope that it needs in `x-weir-scope`; scope admin is all of them. Without tokens, on a loopback address, nobody is asked for one."},
+		schemeSession: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "For browsers: the cookie that `POST /v1/session` sets in exchange for a token."},
+	}
 	doc.Tags = []*huma.Tag{
 		{Name: "runs", Description: "Executions of plans."},
 		{Name: "steps", Description: "The nodes of a run: the units of work."},

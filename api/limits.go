@@ -116,7 +116,7 @@ func (s *server) limitSet(ctx context.Context, in *limitSetInput) (*limitOutput,
 	if said.Limit < 1 || said.Limit > lifecycle.LimitMost {
 		return nil, invalidBody("limit", plan.CodeOutOfRange, "expected a number from 1 to 100,000; to let nothing run at all, pause the runs or their queue")
 	}
-	return limitAnswer(s.Lifecycle.LimitSet(ctx, in.Key, said.Limit, actorLocal))
+	return limitAnswer(s.Lifecycle.LimitSet(ctx, in.Key, said.Limit, actorOf(ctx)))
 }
 
 func (s *server) limitUnset(ctx context.Context, in *LimitParam) (*limitOutput, error) {

@@ -47,20 +47,20 @@ type healthOutput struct {
 // operate are the calls for those who run replicas.
 func (s *server) operate(routes huma.API) {
 	register(s, routes, operation{
-		id: "version-get", method: http.MethodGet, path: "/v1/version", tag: "operate",
+		id: "version-get", method: http.MethodGet, path: "/v1/version", tag: "operate", public: true,
 		summary: "Say what runs here",
 	}, func(context.Context, *struct{}) (*versionOutput, error) {
 		return &versionOutput{Body: s.version()}, nil
 	})
 	register(s, routes, operation{
-		id: "health-get", method: http.MethodGet, path: "/healthz", tag: "operate",
+		id: "health-get", method: http.MethodGet, path: "/healthz", tag: "operate", public: true,
 		summary:     "Say whether this process lives",
 		description: "It looks at nothing but itself: a database that is down is no reason to restart a replica.",
 	}, func(context.Context, *struct{}) (*healthOutput, error) {
 		return s.health(), nil
 	})
 	register(s, routes, operation{
-		id: "ready-get", method: http.MethodGet, path: "/readyz", tag: "operate",
+		id: "ready-get", method: http.MethodGet, path: "/readyz", tag: "operate", public: true,
 		summary:     "Say whether this process should get requests",
 		description: "It should not while it cannot reach its database, and while it shuts down.",
 	}, func(ctx context.Context, _ *struct{}) (*healthOutput, error) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,6 +19,8 @@ type operation struct {
 	description      string
 	tag              string
 	status           int      // of success; 0 = 200
+	scope            Scope    // that a token needs; "" = read for GET, operate for the others
+	public           bool     // needs no token
 	problems         []string // the codes that it can answer, besides those that every call can
 }
 
@@ -31,12 +34,20 @@ func always() []string {
 
 // register adds a call. What the handler returns as an error becomes a problem.
 func register[I, O any](s *server, routes huma.API, o operation, handle func(context.Context, *I) (*O, error)) *huma.Operation {
+	scope := o.needs()
 	described := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, DefaultStatus: o.status,
 		Summary: o.summary, Description: o.description, Tags: []string{o.tag},
-		Responses: problemResponses(append(always(), o.problems...)),
+		Responses: problemResponses(slices.Concat(always(), scoped(scope), o.problems)),
+		Security:  securityOf(scope),
+	}
+	if scope != ScopePublic {
+		described.Extensions = map[string]any{scopeExtension: string(scope)}
 	}
 	huma.Register(routes, described, func(ctx context.Context, in *I) (*O, error) {
+		if err := allow(ctx, scope); err != nil {
+			return nil, s.problemOf(ctx, err)
+		}
 		out, err := handle(ctx, in)
 		if err != nil {
 			return nil, s.problemOf(ctx, err)
@@ -44,6 +55,17 @@ func register[I, O any](s *server, routes huma.API, o operation, handle func(con
 		return out, nil
 	})
 	return operationOf(routes.OpenAPI().Paths[o.path], o.method)
+}
+
+// needs is the scope of the call.
+func (o operation) needs() Scope {
+	switch {
+	case o.public:
+		return ScopePublic
+	case o.scope != "":
+		return o.scope
+	}
+	return scopeOf(o.method)
 }
 
 // operationOf is the call of a path with that method; nil: there is none.

@@ -57,7 +57,7 @@ func (s *server) runAct(ctx context.Context, in *runActInput, act func(context.C
 	if err := decodeBody(in.Said, &struct{}{}); err != nil {
 		return nil, err
 	}
-	if err := act(ctx, id, actorLocal); err != nil {
+	if err := act(ctx, id, actorOf(ctx)); err != nil {
 		return nil, err
 	}
 	return s.runGet(ctx, &in.RunParam)

@@ -130,7 +130,7 @@ func (s *server) planPut(ctx context.Context, in *planPutInput) (*planPutOutput,
 	if parsed.Name != in.Plan {
 		return nil, plan.Faults{{Path: "name", Code: plan.CodeOutOfRange, Message: "must be the name in the path"}}
 	}
-	put, made, err := s.Lifecycle.PlanPut(ctx, lifecycle.PlanPutRequest{Plan: parsed, Text: in.Sent.json, Actor: actorLocal})
+	put, made, err := s.Lifecycle.PlanPut(ctx, lifecycle.PlanPutRequest{Plan: parsed, Text: in.Sent.json, Actor: actorOf(ctx)})
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type runRerunInput struct {
 // rerun is the call that does a run again.
 func (s *server) rerun(routes huma.API) {
 	call := register(s, routes, operation{
-		id: "run-rerun", method: http.MethodPost, path: "/v1/runs/{run}/rerun", tag: "runs", status: http.StatusCreated,
+		id: "run-rerun", scope: ScopeSubmit, method: http.MethodPost, path: "/v1/runs/{run}/rerun", tag: "runs", status: http.StatusCreated,
 		summary: "Do a run again",
 		description: "Makes a new run of one that has ended. What had succeeded is carried over with its output, except what is named in from; the rest, and everything downstream " +
 			"of what runs again, runs again. A run that had succeeded is done again as a whole, and so is any run with another input. " +
@@ -55,12 +55,12 @@ func (s *server) runRerun(ctx context.Context, in *runRerunInput) (*submitOutput
 	if err := errors.Join(in.Key.err, decodeBody(in.Said, &said)); err != nil {
 		return nil, err
 	}
-	request := lifecycle.RerunRequest{Actor: actorLocal, From: said.From}
+	request := lifecycle.RerunRequest{Actor: actorOf(ctx), From: said.From}
 	if string(said.Input) != "null" {
 		request.Input = said.Input
 	}
 	if in.Key.key != "" {
-		request.Scope, request.IdempotencyKey = actorLocal, in.Key.key
+		request.Scope, request.IdempotencyKey = actorOf(ctx), in.Key.key
 		if request.Digest, err = said.digest(id); err != nil {
 			return nil, err
 		}

@@ -169,7 +169,7 @@ func (s *server) schedulePut(ctx context.Context, in *schedulePutInput) (*schedu
 	if err != nil {
 		return nil, invalidFaults(err)
 	}
-	put, made, err := s.Lifecycle.SchedulePut(ctx, lifecycle.SchedulePutRequest{Name: in.Schedule, Schedule: parsed, Actor: actorLocal, Limits: s.Limits})
+	put, made, err := s.Lifecycle.SchedulePut(ctx, lifecycle.SchedulePutRequest{Name: in.Schedule, Schedule: parsed, Actor: actorOf(ctx), Limits: s.Limits})
 	if err != nil {
 		return nil, err
 	}
@@ -199,11 +199,11 @@ func (s *server) scheduleDelete(ctx context.Context, in *ScheduleParam) (*schedu
 }
 
 func (s *server) schedulePause(ctx context.Context, in *ScheduleParam) (*scheduleOutput, error) {
-	return scheduleAnswer(s.Lifecycle.SchedulePause(ctx, in.Schedule, actorLocal))
+	return scheduleAnswer(s.Lifecycle.SchedulePause(ctx, in.Schedule, actorOf(ctx)))
 }
 
 func (s *server) scheduleResume(ctx context.Context, in *ScheduleParam) (*scheduleOutput, error) {
-	return scheduleAnswer(s.Lifecycle.ScheduleResume(ctx, in.Schedule, actorLocal))
+	return scheduleAnswer(s.Lifecycle.ScheduleResume(ctx, in.Schedule, actorOf(ctx)))
 }
 
 func scheduleAnswer(view *lifecycle.ScheduleView, err error) (*scheduleOutput, error) {
@@ -217,13 +217,13 @@ func (s *server) scheduleTrigger(ctx context.Context, in *scheduleTriggerInput) 
 	if in.Key.err != nil {
 		return nil, in.Key.err
 	}
-	submission := lifecycle.Submission{Actor: actorLocal}
+	submission := lifecycle.Submission{Actor: actorOf(ctx)}
 	if in.Key.key != "" {
 		asked, err := json.Marshal(map[string]string{"schedule": in.Schedule})
 		if err != nil {
 			return nil, err
 		}
-		if err := keyed(&submission, in.Key.key, asked); err != nil {
+		if err := keyed(ctx, &submission, in.Key.key, asked); err != nil {
 			return nil, err
 		}
 	}

@@ -26,7 +26,7 @@ type submitOutput struct {
 // submit is the call that makes runs.
 func (s *server) submit(routes huma.API) {
 	call := register(s, routes, operation{
-		id: "run-submit", method: http.MethodPost, path: "/v1/runs", tag: "runs", status: http.StatusCreated,
+		id: "run-submit", scope: ScopeSubmit, method: http.MethodPost, path: "/v1/runs", tag: "runs", status: http.StatusCreated,
 		summary: "Submit a run",
 		description: "The body is the plan itself, or names one that was put: `{\"plan\": \"name\", \"input\": {}, \"labels\": {}}`, with name@version for a version. The run exists when the answer says so, and starts at once. " +
 			"With an Idempotency-Key the call may be repeated: it answers 200, `Weir-Idempotent-Replay: true` and the run that the key made.",
@@ -61,9 +61,9 @@ func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput,
 	if err != nil {
 		return nil, err
 	}
-	submission := lifecycle.Submission{Plan: parsed, PlanVersion: version, Actor: actorLocal}
+	submission := lifecycle.Submission{Plan: parsed, PlanVersion: version, Actor: actorOf(ctx)}
 	if in.Key.key != "" {
-		if err := keyed(&submission, in.Key.key, in.Plan.json); err != nil {
+		if err := keyed(ctx, &submission, in.Key.key, in.Plan.json); err != nil {
 			return nil, err
 		}
 	}
@@ -75,12 +75,12 @@ func (s *server) runSubmit(ctx context.Context, in *submitInput) (*submitOutput,
 }
 
 // keyed gives a submission an Idempotency-Key, and what was asked for under it.
-func keyed(submission *lifecycle.Submission, key string, asked []byte) error {
+func keyed(ctx context.Context, submission *lifecycle.Submission, key string, asked []byte) error {
 	digest, err := plan.Digest(asked)
 	if err != nil {
 		return err
 	}
-	submission.Scope, submission.IdempotencyKey, submission.Digest = actorLocal, key, digest
+	submission.Scope, submission.IdempotencyKey, submission.Digest = actorOf(ctx), key, digest
 	return nil
 }
 

@@ -1395,6 +1395,8 @@ CREATE TABLE weir.pulse (
     beat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     steady_since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     swept_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    refresh_asked_at timestamp with time zone,
+    refreshed_at timestamp with time zone,
     CONSTRAINT pulse_has_one_row CHECK (one)
 );
 
@@ -1407,6 +1409,10 @@ COMMENT ON COLUMN weir.pulse.beat_at IS 'The last beat.';
 COMMENT ON COLUMN weir.pulse.steady_since IS 'Since when beats have come without a gap of more than 3 seconds and without the clock going back.';
 
 COMMENT ON COLUMN weir.pulse.swept_at IS 'When the last full sweep ran.';
+
+COMMENT ON COLUMN weir.pulse.refresh_asked_at IS 'When somebody last asked for a full pass now (POST /v1/refresh); null: never.';
+
+COMMENT ON COLUMN weir.pulse.refreshed_at IS 'When the last full sweep had ended; null: none has.';
 
 COMMENT ON CONSTRAINT pulse_has_one_row ON weir.pulse IS 'The key can only be true, so there is at most one row.';
 
@@ -1876,6 +1882,26 @@ COMMENT ON COLUMN weir.schema_info.migrated_at IS 'When the last migration ended
 
 COMMENT ON CONSTRAINT schema_info_has_one_row ON weir.schema_info IS 'The key can only be true, so there is at most one row.';
 
+CREATE TABLE weir.sessions (
+    hash bytea NOT NULL,
+    token_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT session_is_stored_as_its_hash CHECK ((octet_length(hash) = 32))
+);
+
+COMMENT ON TABLE weir.sessions IS 'Browsers that have signed in with a token. A session may what its token may, and ends with it.';
+
+COMMENT ON COLUMN weir.sessions.hash IS 'SHA-256 of what the cookie holds.';
+
+COMMENT ON COLUMN weir.sessions.token_id IS 'The token that it was opened with: weir.tokens.id.';
+
+COMMENT ON COLUMN weir.sessions.created_at IS 'When somebody signed in.';
+
+COMMENT ON COLUMN weir.sessions.expires_at IS 'From when on it is refused.';
+
+COMMENT ON CONSTRAINT session_is_stored_as_its_hash ON weir.sessions IS 'SHA-256 has 32 bytes.';
+
 CREATE TABLE weir.signals (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -2334,6 +2360,47 @@ COMMENT ON COLUMN weir.stuck.state IS 'The state that the step, or the run, is s
 COMMENT ON COLUMN weir.stuck.since IS 'Since when it should have moved; null: unknown, and long enough.';
 
 COMMENT ON COLUMN weir.stuck.reason IS 'Why it does not move, in words.';
+
+CREATE TABLE weir.tokens (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    used_at timestamp with time zone,
+    CONSTRAINT token_is_stored_as_its_hash CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT token_name_is_a_key CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'::text)),
+    CONSTRAINT token_scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['read'::text, 'submit'::text, 'work'::text, 'operate'::text, 'admin'::text])))
+);
+
+COMMENT ON TABLE weir.tokens IS 'Who may call the API, and what they may do. Rows of revoked tokens stay: they tell that the door was closed once, and it never opens by itself again.';
+
+COMMENT ON COLUMN weir.tokens.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN weir.tokens.name IS 'Who it is, in history: actor token:NAME. Idempotency-Keys are by name, so a token may be replaced by another one of its name.';
+
+COMMENT ON COLUMN weir.tokens.hash IS 'SHA-256 of the token, which has 256 random bits. The token itself is stored nowhere.';
+
+COMMENT ON COLUMN weir.tokens.scopes IS 'What it may do: read, submit, work, operate, or admin, which is all of them.';
+
+COMMENT ON COLUMN weir.tokens.created_at IS 'When it was made.';
+
+COMMENT ON COLUMN weir.tokens.created_by IS 'Who made it: an actor.';
+
+COMMENT ON COLUMN weir.tokens.expires_at IS 'From when on it is refused; null: never by itself.';
+
+COMMENT ON COLUMN weir.tokens.revoked_at IS 'When it was revoked; null: it was not.';
+
+COMMENT ON COLUMN weir.tokens.used_at IS 'When it was used last, give or take a minute; null: never.';
+
+COMMENT ON CONSTRAINT token_is_stored_as_its_hash ON weir.tokens IS 'SHA-256 has 32 bytes.';
+
+COMMENT ON CONSTRAINT token_name_is_a_key ON weir.tokens IS '1 to 128 letters, digits, ".", "_" and "-", the first one a letter or digit: it is part of an actor.';
+
+COMMENT ON CONSTRAINT token_scopes_are_known ON weir.tokens IS 'At least one of read, submit, work, operate and admin.';
 
 ALTER TABLE weir.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME weir.transitions_id_seq
@@ -2977,6 +3044,11 @@ ALTER TABLE ONLY weir.schema_info
 
 COMMENT ON CONSTRAINT schema_info_pkey ON weir.schema_info IS 'One row at the most.';
 
+ALTER TABLE ONLY weir.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (hash);
+
+COMMENT ON CONSTRAINT sessions_pkey ON weir.sessions IS 'Finds the session of a call.';
+
 ALTER TABLE ONLY weir.signals
     ADD CONSTRAINT signals_pkey PRIMARY KEY (run_id, step);
 
@@ -3006,6 +3078,11 @@ ALTER TABLE ONLY weir.stops
     ADD CONSTRAINT stops_pkey PRIMARY KEY (run_id, step, attempt);
 
 COMMENT ON CONSTRAINT stops_pkey ON weir.stops IS 'An attempt is stopped once.';
+
+ALTER TABLE ONLY weir.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+COMMENT ON CONSTRAINT tokens_pkey ON weir.tokens IS 'Each token has one row.';
 
 ALTER TABLE ONLY weir.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (xid, id);
@@ -3113,6 +3190,14 @@ CREATE INDEX schedules_due ON weir.schedules USING btree (due_at) WHERE (paused_
 
 COMMENT ON INDEX weir.schedules_due IS 'Which schedule is due next.';
 
+CREATE INDEX sessions_expire ON weir.sessions USING btree (expires_at);
+
+COMMENT ON INDEX weir.sessions_expire IS 'Finds those that are over, to remove them.';
+
+CREATE INDEX sessions_of_token ON weir.sessions USING btree (token_id);
+
+COMMENT ON INDEX weir.sessions_of_token IS 'For the foreign key.';
+
 CREATE INDEX slots_due ON weir.slots USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 COMMENT ON INDEX weir.slots_due IS 'Which run starts next by its start_at.';
@@ -3144,6 +3229,14 @@ COMMENT ON INDEX weir.steps_waiting_due IS 'What waits for a time, or not beyond
 CREATE INDEX stops_of_worker ON weir.stops USING btree (worker_id);
 
 COMMENT ON INDEX weir.stops_of_worker IS 'What a worker is to end.';
+
+CREATE UNIQUE INDEX token_is_unique ON weir.tokens USING btree (hash);
+
+COMMENT ON INDEX weir.token_is_unique IS 'Finds the token of a call.';
+
+CREATE UNIQUE INDEX token_name_is_used_once ON weir.tokens USING btree (name) WHERE (revoked_at IS NULL);
+
+COMMENT ON INDEX weir.token_name_is_used_once IS 'Two tokens of a name only when one of them is revoked.';
 
 CREATE INDEX transitions_of_run ON weir.transitions USING btree (run_id, xid, id);
 
@@ -3278,3 +3371,8 @@ COMMENT ON TRIGGER transitions_are_recorded ON weir.runs IS 'Each change of stat
 CREATE TRIGGER transitions_are_recorded AFTER UPDATE ON weir.steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION weir.record_steps();
 
 COMMENT ON TRIGGER transitions_are_recorded ON weir.steps IS 'Each change of state writes its row in weir.transitions in the same statement.';
+
+ALTER TABLE ONLY weir.sessions
+    ADD CONSTRAINT session_is_of_a_token FOREIGN KEY (token_id) REFERENCES weir.tokens(id) ON DELETE CASCADE;
+
+COMMENT ON CONSTRAINT session_is_of_a_token ON weir.sessions IS 'Without its token there is no session.';

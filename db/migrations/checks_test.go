@@ -142,7 +142,7 @@ func TestChecks(t *testing.T) {
 	for _, c := range runChecks() {
 		insert("weir.runs", map[string]string{"id": "gen_random_uuid()", "name": "'n'", "steps_total": "1", "steps_open": "1"}, c)
 	}
-	for _, table := range slices.Concat(flowTables(), planTables(), bulkTables()) {
+	for _, table := range slices.Concat(flowTables(), planTables(), bulkTables(), tokenTables()) {
 		for _, c := range table.checks {
 			insert(table.name, table.needed, c)
 		}

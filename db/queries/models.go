@@ -625,6 +625,10 @@ type WeirPulse struct {
 	SteadySince time.Time
 	// When the last full sweep ran.
 	SweptAt time.Time
+	// When somebody last asked for a full pass now (POST /v1/refresh); null: never.
+	RefreshAskedAt *time.Time
+	// When the last full sweep had ended; null: none has.
+	RefreshedAt *time.Time
 }
 
 // Runs that reconcile failed on: set aside so that they stop nobody else, tried again at retry_at, and removed when that works.
@@ -910,6 +914,18 @@ type WeirSchemaInfo struct {
 	MigratedAt time.Time
 }
 
+// Browsers that have signed in with a token. A session may what its token may, and ends with it.
+type WeirSession struct {
+	// SHA-256 of what the cookie holds.
+	Hash []byte
+	// The token that it was opened with: weir.tokens.id.
+	TokenID uuid.UUID
+	// When somebody signed in.
+	CreatedAt time.Time
+	// From when on it is refused.
+	ExpiresAt time.Time
+}
+
 // Signals for steps that wait for one. One that comes before its step waits is kept; the first one wins.
 type WeirSignal struct {
 	// Which run: weir.runs.id.
@@ -1092,6 +1108,28 @@ type WeirStuck struct {
 	Since time.Time
 	// Why it does not move, in words.
 	Reason string
+}
+
+// Who may call the API, and what they may do. Rows of revoked tokens stay: they tell that the door was closed once, and it never opens by itself again.
+type WeirToken struct {
+	// UUIDv7.
+	ID uuid.UUID
+	// Who it is, in history: actor token:NAME. Idempotency-Keys are by name, so a token may be replaced by another one of its name.
+	Name string
+	// SHA-256 of the token, which has 256 random bits. The token itself is stored nowhere.
+	Hash []byte
+	// What it may do: read, submit, work, operate, or admin, which is all of them.
+	Scopes []string
+	// When it was made.
+	CreatedAt time.Time
+	// Who made it: an actor.
+	CreatedBy string
+	// From when on it is refused; null: never by itself.
+	ExpiresAt *time.Time
+	// When it was revoked; null: it was not.
+	RevokedAt *time.Time
+	// When it was used last, give or take a minute; null: never.
+	UsedAt *time.Time
 }
 
 // History: one row for each change of state, written by the same statement that made it. It takes no UPDATE, DELETE or TRUNCATE. Identity order is not commit order: followers read rows with xid < pg_snapshot_xmin(pg_current_snapshot()) in order of (xid, id).
