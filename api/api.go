@@ -62,7 +62,9 @@ type server struct {
 	Config
 	logger *slog.Logger
 	mux    *http.ServeMux
-	doc    *document
+	// bodyless are the patterns of calls that change something and take no body.
+	bodyless map[string]bool
+	doc      *document
 	// checked is mux behind the checks of every request.
 	checked http.Handler
 }
@@ -88,7 +90,7 @@ func New(config Config) http.Handler {
 	if s.BuildName == "" {
 		s.BuildName = "unknown"
 	}
-	s.routes()
+	s.bodyless = bodyless(s.routes())
 	s.doc = theDocument()
 	s.checked = crossOrigin().Handler(http.HandlerFunc(s.route))
 	return s
@@ -150,7 +152,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // route checks what was sent and hands it to the operation that it is for. There is always an answer of ours.
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
-	if missing, pattern := s.mux.Handler(r); pattern == "" {
+	missing, pattern := s.mux.Handler(r)
+	if pattern == "" {
 		s.noRoute(missing, r).write(w, r)
 		return
 	}
@@ -166,5 +169,11 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, int64(s.Limits.Body))
+	if s.bodyless[pattern] {
+		if err := checkEmpty(r); err != nil {
+			s.problemOf(ctx, err).write(w, r)
+			return
+		}
+	}
 	s.mux.ServeHTTP(w, r)
 }

@@ -125,8 +125,7 @@ func (s *server) bulks(routes huma.API) {
 		description: "Runs that it has been done to stay as they are now. Asking again changes nothing and gets the same answer; " +
 			"an operation that has ended is an illegal_transition.",
 		problems: []string{
-			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound,
-			lifecycle.CodeIllegalTransition, lifecycle.CodeTooLarge, codeUnsupportedMediaType,
+			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound, lifecycle.CodeIllegalTransition,
 		},
 	}, s.bulkCancel)
 }

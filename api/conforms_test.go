@@ -30,6 +30,11 @@ var resolvedSchemas sync.Map
 // conforms proves that a body is what the document says of the schema: every documented field is there, and no other.
 func conforms(t *testing.T, name string, body []byte) {
 	t.Helper()
+	require.NoError(t, conformity(name, body), "%s is not a %s", body, name)
+}
+
+// conformity is an error unless a body is what the document says of the schema.
+func conformity(name string, body []byte) error {
 	resolve, _ := resolvedSchemas.LoadOrStore(name, sync.OnceValues(func() (*jsonschema.Resolved, error) {
 		text, err := json.Marshal(map[string]any{"$ref": "#/$defs/" + name, "$defs": closedSchemas()})
 		if err != nil {
@@ -42,8 +47,12 @@ func conforms(t *testing.T, name string, body []byte) {
 		return schema.Resolve(nil)
 	}))
 	resolved, err := resolve.(func() (*jsonschema.Resolved, error))()
-	require.NoError(t, err)
+	if err != nil {
+		return err
+	}
 	var value any
-	require.NoError(t, json.Unmarshal(body, &value))
-	require.NoError(t, resolved.Validate(value), "%s is not a %s", body, name)
+	if err := json.Unmarshal(body, &value); err != nil {
+		return err
+	}
+	return resolved.Validate(value)
 }

@@ -71,16 +71,12 @@ func (s *server) limits(routes huma.API) {
 		summary:  "Read a limit, and who holds its slots",
 		problems: []string{codeInvalidParameter, lifecycle.CodeNotFound},
 	}, s.limitGet)
-	problems := []string{
-		lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound,
-		lifecycle.CodeIllegalTransition, lifecycle.CodeTooLarge, codeUnsupportedMediaType,
-	}
 	call := register(s, routes, operation{
 		id: "limit-set", method: http.MethodPut, path: "/v1/limits/{key}", tag: "operate",
 		summary: "Set a limit, whatever plans say",
 		description: "It holds until it is unset. Raised, it lets what waits go at once. Lowered, it takes nothing from those that hold a slot: " +
 			"nobody else gets one until fewer do.",
-		problems: problems,
+		problems: []string{lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin},
 	}, s.limitSet)
 	call.RequestBody = &huma.RequestBody{
 		Description: "The limit.", Required: true,
@@ -90,7 +86,7 @@ func (s *server) limits(routes huma.API) {
 		id: "limit-unset", method: http.MethodDelete, path: "/v1/limits/{key}", tag: "operate",
 		summary:     "Go back to the limit that plans say",
 		description: "The answer is the limit as it is then. One that nobody has set stays as it is.",
-		problems:    problems,
+		problems:    []string{lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound},
 	}, s.limitUnset)
 }
 

@@ -28,7 +28,7 @@ type operation struct {
 func always() []string {
 	return []string{
 		lifecycle.CodeInternal, lifecycle.CodeDatabaseUnavailable, lifecycle.CodeOverloaded, lifecycle.CodeShuttingDown,
-		lifecycle.CodeTimedOut, codeWrongHost,
+		lifecycle.CodeTimedOut, codeWrongHost, codeInvalidParameter, lifecycle.CodeTooLarge, codeUnsupportedMediaType,
 	}
 }
 
@@ -92,13 +92,11 @@ func methods() []string {
 func problemResponses(codes []string) map[string]*huma.Response {
 	responses := map[string]*huma.Response{}
 	for _, kind := range kindsOfProblem() {
-		for _, code := range codes {
-			if code == kind.code {
-				describeProblem(responses, kind.status, code)
-			}
-			if code == codeInvalidParameter && kind.code == lifecycle.CodeInvalidRequest {
-				describeProblem(responses, http.StatusUnprocessableEntity, kind.code)
-			}
+		if slices.Contains(codes, kind.code) {
+			describeProblem(responses, kind.status, kind.code)
+		}
+		if kind.code == lifecycle.CodeInvalidRequest && slices.Contains(codes, codeInvalidParameter) {
+			describeProblem(responses, http.StatusUnprocessableEntity, kind.code)
 		}
 	}
 	return responses

@@ -12,7 +12,6 @@ import (
 
 type runActInput struct {
 	RunParam
-	Said rawBody
 }
 
 // actProblems are those of what somebody does to a run or step.
@@ -52,9 +51,6 @@ func (s *server) runResume(ctx context.Context, in *runActInput) (*runOutput, er
 func (s *server) runAct(ctx context.Context, in *runActInput, act func(context.Context, uuid.UUID, string) error) (*runOutput, error) {
 	id, err := in.id()
 	if err != nil {
-		return nil, err
-	}
-	if err := decodeBody(in.Said, &struct{}{}); err != nil {
 		return nil, err
 	}
 	if err := act(ctx, id, actorOf(ctx)); err != nil {

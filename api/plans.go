@@ -87,7 +87,7 @@ func (s *server) plans(routes huma.API) {
 		description: "The body is the plan, whose name is that of the path. The plan that is the latest version already makes no new one, so the call may be repeated; " +
 			"any other is the next version. Versions never change. Whether replicas have the kinds of its steps is looked at when it is run.",
 		problems: []string{
-			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeIllegalTransition,
+			lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin,
 			lifecycle.CodeTooLarge, codeUnsupportedMediaType, lifecycle.CodePlanInvalid,
 		},
 	}, s.planPut)

@@ -48,7 +48,6 @@ func (s *server) queues(routes huma.API) {
 	}, s.queueList)
 	problems := []string{
 		lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound,
-		lifecycle.CodeIllegalTransition, lifecycle.CodeTooLarge, codeUnsupportedMediaType,
 	}
 	register(s, routes, operation{
 		id: "queue-pause", method: http.MethodPost, path: "/v1/queues/{queue}/pause", tag: "operate",

@@ -102,7 +102,6 @@ type scheduleNextOutput struct {
 func (s *server) schedules(routes huma.API) {
 	changes := []string{
 		lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin, lifecycle.CodeNotFound,
-		lifecycle.CodeIllegalTransition, lifecycle.CodeTooLarge, codeUnsupportedMediaType,
 	}
 	reads := []string{codeInvalidParameter, lifecycle.CodeNotFound}
 	put := register(s, routes, operation{
@@ -110,7 +109,7 @@ func (s *server) schedules(routes huma.API) {
 		summary: "Make or change a schedule",
 		description: "The body is the whole schedule; what it leaves out has its default, and a pause stays as it is. A schedule whose times stay the same goes on where it is, " +
 			"so the call may be repeated; other times begin with the first slot after now.",
-		problems: changes,
+		problems: []string{lifecycle.CodeInvalidRequest, codeInvalidParameter, codeCrossOrigin},
 	}, s.schedulePut)
 	put.RequestBody = &huma.RequestBody{
 		Description: "The schedule.", Required: true,

@@ -3,11 +3,14 @@ package api
 import (
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/weirqueue/weir/lifecycle"
 )
@@ -91,7 +94,7 @@ func checkContent(r *http.Request, limit int64) *Problem {
 	switch {
 	case r.ContentLength > limit:
 		return newProblem(lifecycle.CodeTooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
-	case contentType == "" && r.ContentLength == 0:
+	case r.ContentLength == 0 && (contentType == "" || r.Method == http.MethodGet):
 		return nil
 	case len(r.Header.Values("Content-Encoding")) > 0:
 		return newProblem(codeUnsupportedMediaType, "bodies are taken as they are, without a Content-Encoding")
@@ -116,4 +119,24 @@ func checkQuery(r *http.Request) *Problem {
 		}
 	}
 	return nil
+}
+
+// bodyless are the patterns of the calls that change something and take no body.
+func bodyless(doc *huma.OpenAPI) map[string]bool {
+	patterns := map[string]bool{}
+	for path, item := range doc.Paths {
+		for _, method := range methods() {
+			if operation := operationOf(item, method); operation != nil && method != http.MethodGet && operation.RequestBody == nil {
+				patterns[method+" "+path] = true
+			}
+		}
+	}
+	return patterns
+}
+
+// checkEmpty refuses a body that says something where nothing is to be said: it would not be heard.
+func checkEmpty(r *http.Request) error {
+	text, err := io.ReadAll(r.Body)
+	r.Body = http.NoBody
+	return decodeBody(rawBody{json: text, err: err}, &struct{}{})
 }
