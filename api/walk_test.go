@@ -80,7 +80,8 @@ func TestDocumentHolds(t *testing.T) {
 		w.seen[o.id] = map[string]bool{}
 		w.fill()
 		before := w.asked
-		t.Run(o.id, w.walk(o))
+		w.must(t, o)
+		rapid.Check(t, func(rt *rapid.T) { w.one(rt, o) })
 		require.GreaterOrEqual(t, w.asked-before, walkEach, o.id)
 	}
 	require.GreaterOrEqual(t, w.asked, walkAll)
@@ -100,15 +101,6 @@ func TestDocumentHolds(t *testing.T) {
 	}
 	require.Empty(t, wrong)
 	t.Logf("%d requests to %d operations", w.asked, len(operations))
-}
-
-// walk asks one operation. The walks of all operations share what there is, and are made one after another.
-func (w *walker) walk(o *walked) func(*testing.T) {
-	return func(t *testing.T) {
-		t.Helper()
-		w.must(t, o)
-		rapid.Check(t, func(rt *rapid.T) { w.one(rt, o) })
-	}
 }
 
 // fill makes things in every state, for the parameters of the next operation.
