@@ -38,6 +38,8 @@ type Config struct {
 	Limits plan.Limits
 	// Within is how long a call may take. 0: DefaultWithin.
 	Within time.Duration
+	// RiverUI are River's own pages, with the prefix /riverui. Nil: there are none.
+	RiverUI http.Handler
 	// OperateOnly leaves only /healthz, /readyz, /v1/version and the document: for replicas that serve no API.
 	OperateOnly bool
 }
@@ -103,6 +105,7 @@ func (s *server) routes() *huma.OpenAPI {
 	if s.OperateOnly {
 		return routes.OpenAPI()
 	}
+	s.riverUI()
 	s.runs(routes)
 	s.runPlan(routes)
 	s.steps(routes)

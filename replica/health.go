@@ -15,10 +15,10 @@ import (
 const readyWithin = 2 * time.Second
 
 // handler is the API, or the part of it that tells how the replica is.
-func (r *replica) handler(loopback bool) http.Handler {
+func (r *replica) handler(loopback bool, riverUI http.Handler) http.Handler {
 	return api.New(api.Config{
 		Lifecycle: r.engine, Build: api.Build(r.cfg.Build), BuildName: r.cfg.Build.String(),
-		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback, OperateOnly: r.cfg.NoAPI,
+		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback, OperateOnly: r.cfg.NoAPI, RiverUI: riverUI,
 	})
 }
 

@@ -20,8 +20,12 @@ const (
 
 // serve answers requests until ctx ends, and then lets those in flight end.
 func (r *replica) serve(ctx context.Context, listener net.Listener) error {
+	riverUI, err := r.newRiverUI()
+	if err != nil {
+		return err
+	}
 	server := &http.Server{
-		Handler:           r.handler(OnLoopback(r.cfg.Listen)),
+		Handler:           r.handler(OnLoopback(r.cfg.Listen), riverUI),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
