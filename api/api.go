@@ -40,6 +40,12 @@ type Config struct {
 	Within time.Duration
 	// RiverUI are River's own pages, with the prefix /riverui. Nil: there are none.
 	RiverUI http.Handler
+	// StateWithin is how long /v1/state waits for each of its sections. 0: 2 seconds.
+	StateWithin time.Duration
+	// Notify is how this process learns of news. It must not block. Nil: by polling.
+	Notify func() NotifyState
+	// Telemetry is what this process could not tell of itself. It must not block. Nil: nothing.
+	Telemetry func() TelemetryState
 	// OperateOnly leaves only /healthz, /readyz, /v1/version and the document: for replicas that serve no API.
 	OperateOnly bool
 }
@@ -67,6 +73,7 @@ type server struct {
 	// bodyless are the patterns of calls that change something and take no body.
 	bodyless map[string]bool
 	doc      *document
+	sections []*section // of the state
 	// checked is mux behind the checks of every request.
 	checked http.Handler
 }
@@ -89,11 +96,21 @@ func New(config Config) http.Handler {
 	if s.Ready == nil {
 		s.Ready = func(context.Context) error { return nil }
 	}
+	if s.StateWithin == 0 {
+		s.StateWithin = stateWithin
+	}
+	if s.Notify == nil {
+		s.Notify = func() NotifyState { return NotifyState{Mode: "poll"} }
+	}
+	if s.Telemetry == nil {
+		s.Telemetry = func() TelemetryState { return TelemetryState{} }
+	}
 	if s.BuildName == "" {
 		s.BuildName = "unknown"
 	}
 	s.bodyless = bodyless(s.routes())
 	s.doc = theDocument()
+	s.sections = s.newSections()
 	s.checked = crossOrigin().Handler(http.HandlerFunc(s.route))
 	return s
 }
@@ -122,6 +139,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.bulks(routes)
 	s.plans(routes)
 	s.schedules(routes)
+	s.state(routes)
 	return routes.OpenAPI()
 }
 

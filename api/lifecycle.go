@@ -29,6 +29,15 @@ type Lifecycle interface {
 	TransitionList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.TransitionView], error)
 	LogList(ctx context.Context, run uuid.UUID, filter lifecycle.LogFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LogView], error)
 
+	StateReplicas(ctx context.Context) (*lifecycle.ReplicasView, error)
+	StateWorkers(ctx context.Context) ([]lifecycle.WorkerView, error)
+	StateCounts(ctx context.Context) (*lifecycle.CountsView, error)
+	StateTracked(ctx context.Context) (*lifecycle.ItemsView, error)
+	StateRunning(ctx context.Context) (*lifecycle.ItemsView, error)
+	StateRetrying(ctx context.Context) (*lifecycle.ItemsView, error)
+	StateWaiting(ctx context.Context) (*lifecycle.ItemsView, error)
+	StateReconcile(ctx context.Context) (*lifecycle.ReconcileView, error)
+
 	BulkCount(ctx context.Context, request lifecycle.BulkRequest) (int, error)
 	BulkStart(ctx context.Context, request lifecycle.BulkRequest) (view *lifecycle.BulkView, replayed bool, err error)
 	BulkCancel(ctx context.Context, id uuid.UUID) (*lifecycle.BulkView, error)

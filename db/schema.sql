@@ -3214,6 +3214,10 @@ CREATE INDEX slots_of_key ON weir.slots USING btree (concurrency_key, seq) WHERE
 
 COMMENT ON INDEX weir.slots_of_key IS 'Who holds or waits for a key, oldest first.';
 
+CREATE INDEX steps_held ON weir.steps USING btree (state, COALESCE(claimed_at, created_at)) WHERE (state = ANY (ARRAY['retrying'::weir.step_state, 'waiting'::weir.step_state]));
+
+COMMENT ON INDEX weir.steps_held IS 'What is to be tried again or waits, the oldest first: for the picture of everything that is going on.';
+
 CREATE INDEX steps_retrying ON weir.steps USING btree (run_after) WHERE ((state = 'retrying'::weir.step_state) AND (river_job_id IS NULL));
 
 COMMENT ON INDEX weir.steps_retrying IS 'What is to be tried again and is not dispatched: a backlog of what is costs nothing.';

@@ -27,14 +27,29 @@ type Observer interface {
 	LogDropped(kind string, lines int)
 }
 
-// nobody observes nothing.
-type nobody struct{}
+// Unobserved is an Observer that does nothing. Embed it to observe some things only.
+type Unobserved struct{}
 
-func (nobody) AttemptStarted(string)                                                     {}
-func (nobody) AttemptFinished(string, lifecycle.Outcome, lifecycle.Cause, time.Duration) {}
-func (nobody) AttemptAbandoned(string)                                                   {}
-func (nobody) ReportRetried(string)                                                      {}
-func (nobody) ReportReduced(string)                                                      {}
-func (nobody) ReportLate(string, lifecycle.Result)                                       {}
-func (nobody) ReportGivenUp(string)                                                      {}
-func (nobody) LogDropped(string, int)                                                    {}
+// AttemptStarted implements Observer.
+func (Unobserved) AttemptStarted(string) {}
+
+// AttemptFinished implements Observer.
+func (Unobserved) AttemptFinished(string, lifecycle.Outcome, lifecycle.Cause, time.Duration) {}
+
+// AttemptAbandoned implements Observer.
+func (Unobserved) AttemptAbandoned(string) {}
+
+// ReportRetried implements Observer.
+func (Unobserved) ReportRetried(string) {}
+
+// ReportReduced implements Observer.
+func (Unobserved) ReportReduced(string) {}
+
+// ReportLate implements Observer.
+func (Unobserved) ReportLate(string, lifecycle.Result) {}
+
+// ReportGivenUp implements Observer.
+func (Unobserved) ReportGivenUp(string) {}
+
+// LogDropped implements Observer.
+func (Unobserved) LogDropped(string, int) {}

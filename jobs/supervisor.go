@@ -23,6 +23,8 @@ type SupervisorConfig struct {
 	Worker    uuid.UUID
 	Logger    *slog.Logger // nil: discards
 	Observer  Observer     // nil: nobody
+	// ObserverFailed is called whenever the observer has panicked; nil: nobody counts.
+	ObserverFailed func()
 
 	Lease         time.Duration // how long a report is offered after the end, if the deadline's grace is not longer; 15s
 	ShutdownGrace time.Duration // how long Drain lets attempts finish before it stops them; 30s
@@ -37,7 +39,7 @@ func (c *SupervisorConfig) withDefaults() *SupervisorConfig {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	if d.Observer == nil {
-		d.Observer = nobody{}
+		d.Observer = Unobserved{}
 	}
 	setDefault(&d.Lease, 15*time.Second)
 	setDefault(&d.ShutdownGrace, 30*time.Second)
@@ -60,6 +62,9 @@ func (c *SupervisorConfig) observe(tell func(Observer)) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.Logger.Error("the observer of attempts panicked", "panic", fmt.Sprint(v))
+			if c.ObserverFailed != nil {
+				c.ObserverFailed()
+			}
 		}
 	}()
 	tell(c.Observer)

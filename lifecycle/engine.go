@@ -19,6 +19,8 @@ type Config struct {
 	Replica  uuid.UUID    // this process: its worker id, and the actor of what its reconcile does
 	Logger   *slog.Logger // nil: discards
 	Observer Observer     // nil: nobody
+	// ObserverFailed is called whenever the observer has panicked; nil: nobody counts.
+	ObserverFailed func()
 
 	Lease        time.Duration   // of a worker; 15s
 	PollInterval time.Duration   // how often to look without being told, about; 1s; negative: never
@@ -84,6 +86,9 @@ func (e *Engine) observe(tell func(Observer)) {
 	defer func() {
 		if v := recover(); v != nil {
 			e.logger.Error("the observer of the lifecycle panicked", "panic", fmt.Sprint(v))
+			if e.cfg.ObserverFailed != nil {
+				e.cfg.ObserverFailed()
+			}
 		}
 	}()
 	tell(e.observer)

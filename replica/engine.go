@@ -25,6 +25,7 @@ func (r *replica) newEngines() {
 	dirty, _ := r.listener.Subscribe(db.ChannelDirty)
 	config := lifecycle.Config{
 		Pool: r.pool, Replica: r.id, Logger: r.cfg.Logger, Lease: r.cfg.Lease, PollInterval: r.cfg.PollInterval, Nudge: dirty,
+		ObserverFailed: r.telemetry.failed,
 	}
 	r.engine = lifecycle.New(config)
 	config.Pool, config.Nudge = r.beatPool, nil

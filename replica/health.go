@@ -18,7 +18,8 @@ const readyWithin = 2 * time.Second
 func (r *replica) handler(loopback bool, riverUI http.Handler) http.Handler {
 	return api.New(api.Config{
 		Lifecycle: r.engine, Build: api.Build(r.cfg.Build), BuildName: r.cfg.Build.String(),
-		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback, OperateOnly: r.cfg.NoAPI, RiverUI: riverUI,
+		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback, OperateOnly: r.cfg.NoAPI,
+		Notify: r.notify, Telemetry: r.telemetry.read, RiverUI: riverUI,
 	})
 }
 
@@ -41,4 +42,10 @@ func (r *replica) readiness(ctx context.Context) error {
 		return &lifecycle.Error{Code: lifecycle.CodeDatabaseUnavailable, Message: mismatch.What, Err: err, Retryable: true}
 	}
 	return &lifecycle.Error{Code: lifecycle.CodeDatabaseUnavailable, Message: "the database does not answer", Err: err, Retryable: true}
+}
+
+// notify is how the replica learns of news.
+func (r *replica) notify() api.NotifyState {
+	status := r.listener.Status()
+	return api.NotifyState{Mode: string(status.Mode), Lag: status.Lag, Since: status.Since}
 }

@@ -32,13 +32,14 @@ type replica struct {
 	draining atomic.Bool // it takes on no more
 	hurry    context.Context
 
-	pool     *pgxpool.Pool // of everything but heartbeats
-	beatPool *pgxpool.Pool
-	schema   *schemaWatch
-	hub      riverHub
-	listener *db.Listener
-	engine   *lifecycle.Engine
-	beats    *lifecycle.Engine // on beatPool; its loops do not run
+	pool      *pgxpool.Pool // of everything but heartbeats
+	beatPool  *pgxpool.Pool
+	schema    *schemaWatch
+	hub       riverHub
+	telemetry telemetry
+	listener  *db.Listener
+	engine    *lifecycle.Engine
+	beats     *lifecycle.Engine // on beatPool; its loops do not run
 }
 
 // Run runs a replica until ctx ends, and then lets it end well: nothing new is started, attempts have

@@ -66,7 +66,7 @@ func (r *replica) newWorker(id uuid.UUID) (*worker, error) {
 	w.listening = func() db.ListenMode { return r.listener.Status().Mode }
 	w.sup = jobs.NewSupervisor(jobs.SupervisorConfig{
 		Lifecycle: r.engine, Registry: r.cfg.Registry, Worker: id, Logger: logger,
-		Lease: r.cfg.Lease, ShutdownGrace: r.cfg.ShutdownGrace,
+		Lease: r.cfg.Lease, ShutdownGrace: r.cfg.ShutdownGrace, Observer: &r.telemetry, ObserverFailed: r.telemetry.failed,
 	})
 	stops := time.Duration(0)
 	if r.cfg.PollInterval < 0 {

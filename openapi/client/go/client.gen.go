@@ -240,6 +240,27 @@ func (e DecisionDecision) Valid() bool {
 	}
 }
 
+// Defines values for DegradedDetailReason.
+const (
+	DegradedDetailReasonFailed   DegradedDetailReason = "failed"
+	DegradedDetailReasonPanicked DegradedDetailReason = "panicked"
+	DegradedDetailReasonTimedOut DegradedDetailReason = "timed out"
+)
+
+// Valid indicates whether the value is a known member of the DegradedDetailReason enum.
+func (e DegradedDetailReason) Valid() bool {
+	switch e {
+	case DegradedDetailReasonFailed:
+		return true
+	case DegradedDetailReasonPanicked:
+		return true
+	case DegradedDetailReasonTimedOut:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -570,6 +591,42 @@ func (e ScheduleBodyOverlap) Valid() bool {
 	}
 }
 
+// Defines values for StateNotifyMode.
+const (
+	StateNotifyModeListen StateNotifyMode = "listen"
+	StateNotifyModePoll   StateNotifyMode = "poll"
+)
+
+// Valid indicates whether the value is a known member of the StateNotifyMode enum.
+func (e StateNotifyMode) Valid() bool {
+	switch e {
+	case StateNotifyModeListen:
+		return true
+	case StateNotifyModePoll:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StateReplicaNotify.
+const (
+	StateReplicaNotifyListen StateReplicaNotify = "listen"
+	StateReplicaNotifyPoll   StateReplicaNotify = "poll"
+)
+
+// Valid indicates whether the value is a known member of the StateReplicaNotify enum.
+func (e StateReplicaNotify) Valid() bool {
+	switch e {
+	case StateReplicaNotifyListen:
+		return true
+	case StateReplicaNotifyPoll:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StepRunIf.
 const (
 	AllFinished  StepRunIf = "all_finished"
@@ -882,6 +939,25 @@ type Decision struct {
 
 // DecisionDecision retry: try it again. skip: go on without it. accept: take it for a success. fail: let it end as its last attempt did. A step that waits for approval knows accept and fail.
 type DecisionDecision string
+
+// DegradedDetail defines model for DegradedDetail.
+type DegradedDetail struct {
+	// AsOf Of when the value is that stands there; null: there is none.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	AsOf *time.Time `json:"as_of"`
+
+	// Reason Why; the log of the server says more.
+	Reason DegradedDetailReason `json:"reason"`
+
+	// Section Its name.
+	//
+	// Example: queues
+	Section string `json:"section"`
+}
+
+// DegradedDetailReason Why; the log of the server says more.
+type DegradedDetailReason string
 
 // Difference defines model for Difference.
 type Difference struct {
@@ -1601,6 +1677,338 @@ type SlotPage struct {
 
 	// Next Always null: n says how many there are.
 	Next *string `json:"next"`
+}
+
+// State defines model for State.
+type State struct {
+	// Counts How many runs and steps there are, which is counted every 10 seconds at the most; null: unknown.
+	Counts *StateCounts `json:"counts"`
+
+	// Degraded The sections that could not be gathered now. In their place stands the last good value, or null.
+	Degraded []DegradedDetail `json:"degraded"`
+
+	// GeneratedAt When, by the clock of the replica that answers.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	GeneratedAt time.Time `json:"generated_at"`
+
+	// Notify How this replica learns of news; null: unknown.
+	Notify *StateNotify `json:"notify"`
+
+	// Queues The queues, by name; null: unknown.
+	Queues *[]StateQueue `json:"queues"`
+
+	// Reconcile How what moves runs on is; null: unknown.
+	Reconcile *StateReconcile `json:"reconcile"`
+
+	// Replicas The replicas that have not left, the oldest first; null: unknown.
+	Replicas *[]StateReplica `json:"replicas"`
+
+	// Retrying The steps that are to be tried again, the oldest first; null: unknown.
+	Retrying *StateItems `json:"retrying"`
+
+	// Running The steps that run, the oldest first; null: unknown.
+	Running *StateItems `json:"running"`
+
+	// Skew Whether replicas are of more than one build, or bring another version of the schema than the database has: normal during a rollout. null: unknown.
+	Skew *bool `json:"skew"`
+
+	// Telemetry What this process could not tell of itself; null: unknown.
+	Telemetry *StateTelemetry `json:"telemetry"`
+
+	// Tracked The open runs, the newest first; null: unknown.
+	Tracked *StateItems `json:"tracked"`
+
+	// Version What answers.
+	Version *VersionInfo `json:"version"`
+
+	// Waiting The steps that wait for something from outside or for a time, the oldest first; null: unknown.
+	Waiting *StateItems `json:"waiting"`
+
+	// Workers The remote workers that have not left, the oldest first; null: unknown.
+	Workers *[]StateWorker `json:"workers"`
+}
+
+// StateCounts defines model for StateCounts.
+type StateCounts struct {
+	Runs  StateRunCounts  `json:"runs"`
+	Steps StateStepCounts `json:"steps"`
+}
+
+// StateError defines model for StateError.
+type StateError struct {
+	// Code For programs.
+	//
+	// Example: exit_code
+	Code string `json:"code"`
+
+	// Message The beginning of what it says to people.
+	//
+	// Example: exited with code 1
+	Message string `json:"message"`
+}
+
+// StateItem defines model for StateItem.
+type StateItem struct {
+	// Attempt Which attempt this is, or was the last one.
+	Attempt *int64 `json:"attempt"`
+
+	// Error What went wrong with its last attempt; null: nothing.
+	Error *StateError `json:"error"`
+
+	// Kind What the step does.
+	//
+	// Example: exec
+	Kind *string `json:"kind"`
+
+	// Name The name of the run.
+	//
+	// Example: nightly
+	Name string `json:"name"`
+
+	// Run The run.
+	Run openapi_types.UUID `json:"run"`
+
+	// RunAfter Not to go on before this; null: nothing says.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	RunAfter *time.Time `json:"run_after"`
+
+	// Since When it came into its state; of a run: when it was submitted. null: unknown, as much has happened in the run since.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	Since *time.Time `json:"since"`
+
+	// Step The key of the step; null: it is the run as a whole.
+	//
+	// Example: build
+	Step *string `json:"step"`
+
+	// Worker Who runs it; null: nobody.
+	Worker *openapi_types.UUID `json:"worker"`
+}
+
+// StateItems defines model for StateItems.
+type StateItems struct {
+	// Items At most 100 of them.
+	Items []StateItem `json:"items"`
+
+	// Total How many there are.
+	Total int64 `json:"total"`
+}
+
+// StateNotify defines model for StateNotify.
+type StateNotify struct {
+	// Lag How long the last notification took, at least 1ms; null: it polls.
+	//
+	// Example: 1h30m
+	Lag *string `json:"lag"`
+
+	// Mode listen: it is notified. poll: it has to look again and again.
+	Mode StateNotifyMode `json:"mode"`
+
+	// Since Since when it is so; null: unknown.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	Since *time.Time `json:"since"`
+}
+
+// StateNotifyMode listen: it is notified. poll: it has to look again and again.
+type StateNotifyMode string
+
+// StateQuarantined defines model for StateQuarantined.
+type StateQuarantined struct {
+	// At Since when.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	At time.Time `json:"at"`
+
+	// Error The beginning of why.
+	Error string `json:"error"`
+
+	// Run The run.
+	Run openapi_types.UUID `json:"run"`
+}
+
+// StateQueue defines model for StateQueue.
+type StateQueue struct {
+	// Available How many steps wait for a worker.
+	Available int64 `json:"available"`
+
+	// Name Its name.
+	//
+	// Example: default
+	Name string `json:"name"`
+
+	// OldestAt Since when the oldest of those that wait does; null: none waits.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	OldestAt *time.Time `json:"oldest_at"`
+
+	// Paused Whether nothing of it starts.
+	Paused bool `json:"paused"`
+
+	// Running How many steps run.
+	Running int64 `json:"running"`
+}
+
+// StateReconcile defines model for StateReconcile.
+type StateReconcile struct {
+	// Dirty How many changes are still to be looked at, counted up to 10,000.
+	Dirty int64 `json:"dirty"`
+
+	// LastPassAt When the last full pass began.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LastPassAt time.Time `json:"last_pass_at"`
+
+	// OldestDirtyAt Since when the oldest of them is; null: there is none.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	OldestDirtyAt *time.Time `json:"oldest_dirty_at"`
+
+	// Quarantined Runs that could not be moved on and are set aside, the oldest first.
+	Quarantined []StateQuarantined `json:"quarantined"`
+}
+
+// StateReplica defines model for StateReplica.
+type StateReplica struct {
+	// Build What it was built from.
+	//
+	// Example: v0.1.0-4f9c1d2
+	Build string `json:"build"`
+
+	// Host Where it runs.
+	//
+	// Example: weir-1
+	Host string `json:"host"`
+
+	// ID Its id, new with every process.
+	ID openapi_types.UUID `json:"id"`
+
+	// LeaseUntil How long it is believed alive without another one.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LeaseUntil time.Time `json:"lease_until"`
+
+	// Notify How it learns of news.
+	Notify StateReplicaNotify `json:"notify"`
+
+	// Running How many steps it runs.
+	Running int64 `json:"running"`
+
+	// Schema The newest version of the schema that it brings; null: unknown.
+	//
+	// Example: 1
+	Schema *int64 `json:"schema"`
+
+	// SeenAt When it gave its last sign of life.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	SeenAt time.Time `json:"seen_at"`
+
+	// Slots How many it can run at once, over all its queues.
+	//
+	// Example: 500
+	Slots int64 `json:"slots"`
+
+	// StartedAt Since when it is there.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	StartedAt time.Time `json:"started_at"`
+}
+
+// StateReplicaNotify How it learns of news.
+type StateReplicaNotify string
+
+// StateRunCounts defines model for StateRunCounts.
+type StateRunCounts struct {
+	// Cancelled null: as succeeded.
+	Cancelled *int64 `json:"cancelled"`
+
+	// Failed null: as succeeded.
+	Failed  *int64 `json:"failed"`
+	Paused  int64  `json:"paused"`
+	Running int64  `json:"running"`
+
+	// Succeeded null: not counted, as there are more than about a million runs.
+	Succeeded *int64 `json:"succeeded"`
+}
+
+// StateStepCounts defines model for StateStepCounts.
+type StateStepCounts struct {
+	Available int64 `json:"available"`
+
+	// Cancelled null: as succeeded.
+	Cancelled *int64 `json:"cancelled"`
+
+	// Crashed null: as succeeded.
+	Crashed *int64 `json:"crashed"`
+
+	// Failed null: as succeeded.
+	Failed *int64 `json:"failed"`
+
+	// Lost null: as succeeded.
+	Lost     *int64 `json:"lost"`
+	Pending  int64  `json:"pending"`
+	Retrying int64  `json:"retrying"`
+	Running  int64  `json:"running"`
+
+	// Skipped null: as succeeded.
+	Skipped *int64 `json:"skipped"`
+
+	// Succeeded null: not counted, as there are more than about a million steps.
+	Succeeded *int64 `json:"succeeded"`
+
+	// TimedOut null: as succeeded.
+	TimedOut *int64 `json:"timed_out"`
+	Waiting  int64  `json:"waiting"`
+}
+
+// StateTelemetry defines model for StateTelemetry.
+type StateTelemetry struct {
+	// Dropped How many lines of logs of steps could not be stored.
+	Dropped int64 `json:"dropped"`
+
+	// Failures How many times what watches this process panicked.
+	Failures int64 `json:"failures"`
+}
+
+// StateWorker defines model for StateWorker.
+type StateWorker struct {
+	// Capacity How many steps it can run at once.
+	Capacity int64 `json:"capacity"`
+
+	// ID Its id.
+	ID openapi_types.UUID `json:"id"`
+
+	// Kinds What it can run.
+	Kinds []string `json:"kinds"`
+
+	// LeaseUntil How long it is believed alive without another one.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	LeaseUntil time.Time `json:"lease_until"`
+
+	// Name Its name.
+	Name string `json:"name"`
+
+	// Protocol The version of the protocol that it speaks; null: unknown.
+	Protocol *int64 `json:"protocol"`
+
+	// Queues The queues that it works.
+	Queues []string `json:"queues"`
+
+	// Running How many it runs.
+	Running int64 `json:"running"`
+
+	// Sdk What it is made with; null: unknown.
+	Sdk *string `json:"sdk"`
+
+	// SeenAt When it gave its last sign of life.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	SeenAt time.Time `json:"seen_at"`
 }
 
 // Step defines model for Step.
@@ -2781,6 +3189,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
 	ScheduleTrigger(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// StateGet Show everything that is going on
+	//
+	// Each section is gathered for itself, within 2 seconds. One that cannot be gathered is listed in degraded, and its last good value stands in its place; the others are whole. While the database is away, a replica that has answered before still does, with what it knew. Only one that has never read anything answers database_unavailable. A value may be half a second old.
+	//
+	// Corresponds with GET /v1/state (the `StateGet` operationId).
+	StateGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// VersionGet Say what runs here
 	//
 	// Corresponds with GET /v1/version (the `VersionGet` operationId).
@@ -3839,6 +4254,23 @@ func (c *Client) ScheduleResume(ctx context.Context, schedule string, reqEditors
 // Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
 func (c *Client) ScheduleTrigger(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewScheduleTriggerRequest(c.Server, schedule, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StateGet Show everything that is going on
+//
+// Each section is gathered for itself, within 2 seconds. One that cannot be gathered is listed in degraded, and its last good value stands in its place; the others are whole. While the database is away, a replica that has answered before still does, with what it knew. Only one that has never read anything answers database_unavailable. A value may be half a second old.
+//
+// Corresponds with GET /v1/state (the `StateGet` operationId).
+func (c *Client) StateGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStateGetRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -6229,6 +6661,33 @@ func NewScheduleTriggerRequest(server string, schedule string, params *ScheduleT
 	return req, nil
 }
 
+// NewStateGetRequest constructs an http.Request for the StateGet method
+func NewStateGetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/state")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewVersionGetRequest constructs an http.Request for the VersionGet method
 func NewVersionGetRequest(server string) (*http.Request, error) {
 	var err error
@@ -6825,6 +7284,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
 	ScheduleTriggerWithResponse(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*ScheduleTriggerResponse, error)
+
+	// StateGetWithResponse Show everything that is going on
+	//
+	// Each section is gathered for itself, within 2 seconds. One that cannot be gathered is listed in degraded, and its last good value stands in its place; the others are whole. While the database is away, a replica that has answered before still does, with what it knew. Only one that has never read anything answers database_unavailable. A value may be half a second old.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/state (the `StateGet` operationId).
+	StateGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StateGetResponse, error)
 
 	// VersionGetWithResponse Say what runs here
 	//
@@ -9406,6 +9874,61 @@ func (r ScheduleTriggerResponse) ContentType() string {
 	return ""
 }
 
+type StateGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *State
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StateGetResponse) GetJSON200() *State {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StateGetResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StateGetResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r StateGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StateGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StateGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StateGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type VersionGetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10331,6 +10854,21 @@ func (c *ClientWithResponses) ScheduleTriggerWithResponse(ctx context.Context, s
 		return nil, err
 	}
 	return ParseScheduleTriggerResponse(rsp)
+}
+
+// StateGetWithResponse Show everything that is going on
+//
+// Each section is gathered for itself, within 2 seconds. One that cannot be gathered is listed in degraded, and its last good value stands in its place; the others are whole. While the database is away, a replica that has answered before still does, with what it knew. Only one that has never read anything answers database_unavailable. A value may be half a second old.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/state (the `StateGet` operationId).
+func (c *ClientWithResponses) StateGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StateGetResponse, error) {
+	rsp, err := c.StateGet(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStateGetResponse(rsp)
 }
 
 // VersionGetWithResponse Say what runs here
@@ -12208,6 +12746,46 @@ func ParseScheduleTriggerResponse(rsp *http.Response) (*ScheduleTriggerResponse,
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseStateGetResponse parses an HTTP response from a StateGetWithResponse call
+func ParseStateGetResponse(rsp *http.Response) (*StateGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StateGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest State
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Problem
