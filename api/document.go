@@ -83,6 +83,7 @@ func newDocument(doc *huma.OpenAPI) *document {
 	maps.Copy(schemas, bodySchemas())
 	finishTree(tree)
 	stateParameter(tree)
+	addExamples(tree)
 	d := &document{json31: indented(tree)}
 	sum := sha256.Sum256(d.json31)
 	d.digest = hex.EncodeToString(sum[:])
