@@ -89,7 +89,7 @@ func newDocument(doc *huma.OpenAPI) *document {
 	d.digest = hex.EncodeToString(sum[:])
 	downgrade(tree)
 	tree["openapi"] = "3.0.3"
-	delete(tree["info"].(map[string]any)["license"].(map[string]any), "identifier")
+	tree["info"].(map[string]any)["license"] = map[string]any{"name": "MIT", "url": "https://spdx.org/licenses/MIT.html"}
 	d.json30 = indented(tree)
 	return d
 }

@@ -1,6 +1,10 @@
 package api
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+)
 
 // downgrade turns a document of OpenAPI 3.1 into one of 3.0, in place: null is a keyword there and not a type, and there
 // is one example and no const.
@@ -48,6 +52,7 @@ func downgradeNull(node map[string]any) {
 	node["nullable"] = true
 	delete(node, "oneOf")
 	if len(rest) == 1 {
+		node["type"] = huma.TypeObject // nullable needs a type beside it; all that may be null by reference are objects
 		node["allOf"] = rest
 		return
 	}

@@ -807,6 +807,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show everything that is going on
+         * @description Each section is gathered for itself, within 2 seconds. One that cannot be gathered is listed in degraded, and its last good value stands in its place; the others are whole. While the database is away, a replica that has answered before still does, with what it knew. Only one that has never read anything answers database_unavailable. A value may be half a second old.
+         */
+        get: operations["state-get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/version": {
         parameters: {
             query?: never;
@@ -992,6 +1012,24 @@ export interface components {
             decision: "retry" | "skip" | "accept" | "fail";
             /** @description With accept: the output of the step, any JSON. */
             output?: unknown;
+        };
+        DegradedDetail: {
+            /**
+             * Format: date-time
+             * @description Of when the value is that stands there; null: there is none.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            as_of: string | null;
+            /**
+             * @description Why; the log of the server says more.
+             * @enum {string}
+             */
+            reason: "timed out" | "failed" | "panicked";
+            /**
+             * @description Its name.
+             * @example queues
+             */
+            section: string;
         };
         Difference: {
             /** @description A unified diff of both as YAML; empty: they are the same. */
@@ -1870,6 +1908,373 @@ export interface components {
             /** @description Always null: n says how many there are. */
             next: string | null;
         };
+        State: {
+            /** @description How many runs and steps there are, which is counted every 10 seconds at the most; null: unknown. */
+            counts: components["schemas"]["StateCounts"] | null;
+            /** @description The sections that could not be gathered now. In their place stands the last good value, or null. */
+            degraded: components["schemas"]["DegradedDetail"][];
+            /**
+             * Format: date-time
+             * @description When, by the clock of the replica that answers.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            generated_at: string;
+            /** @description How this replica learns of news; null: unknown. */
+            notify: components["schemas"]["StateNotify"] | null;
+            /** @description The queues, by name; null: unknown. */
+            queues: components["schemas"]["StateQueue"][] | null;
+            /** @description How what moves runs on is; null: unknown. */
+            reconcile: components["schemas"]["StateReconcile"] | null;
+            /** @description The replicas that have not left, the oldest first; null: unknown. */
+            replicas: components["schemas"]["StateReplica"][] | null;
+            /** @description The steps that are to be tried again, the oldest first; null: unknown. */
+            retrying: components["schemas"]["StateItems"] | null;
+            /** @description The steps that run, the oldest first; null: unknown. */
+            running: components["schemas"]["StateItems"] | null;
+            /** @description Whether replicas are of more than one build, or bring another version of the schema than the database has: normal during a rollout. null: unknown. */
+            skew: boolean | null;
+            /** @description What this process could not tell of itself; null: unknown. */
+            telemetry: components["schemas"]["StateTelemetry"] | null;
+            /** @description The open runs, the newest first; null: unknown. */
+            tracked: components["schemas"]["StateItems"] | null;
+            /** @description What answers. */
+            version: components["schemas"]["VersionInfo"] | null;
+            /** @description The steps that wait for something from outside or for a time, the oldest first; null: unknown. */
+            waiting: components["schemas"]["StateItems"] | null;
+            /** @description The remote workers that have not left, the oldest first; null: unknown. */
+            workers: components["schemas"]["StateWorker"][] | null;
+        };
+        StateCounts: {
+            /** @description Runs by state. */
+            runs: components["schemas"]["StateRunCounts"];
+            /** @description Steps by state. */
+            steps: components["schemas"]["StateStepCounts"];
+        };
+        StateError: {
+            /**
+             * @description For programs.
+             * @example exit_code
+             */
+            code: string;
+            /**
+             * @description The beginning of what it says to people.
+             * @example exited with code 1
+             */
+            message: string;
+        };
+        StateItem: {
+            /**
+             * Format: int64
+             * @description Which attempt this is, or was the last one.
+             */
+            attempt: number | null;
+            /** @description What went wrong with its last attempt; null: nothing. */
+            error: components["schemas"]["StateError"] | null;
+            /**
+             * @description What the step does.
+             * @example exec
+             */
+            kind: string | null;
+            /**
+             * @description The name of the run.
+             * @example nightly
+             */
+            name: string;
+            /**
+             * Format: uuid
+             * @description The run.
+             */
+            run: string;
+            /**
+             * Format: date-time
+             * @description Not to go on before this; null: nothing says.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            run_after: string | null;
+            /**
+             * Format: date-time
+             * @description When it came into its state; of a run: when it was submitted. null: unknown, as much has happened in the run since.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            since: string | null;
+            /**
+             * @description The key of the step; null: it is the run as a whole.
+             * @example build
+             */
+            step: string | null;
+            /**
+             * Format: uuid
+             * @description Who runs it; null: nobody.
+             */
+            worker: string | null;
+        };
+        StateItems: {
+            /** @description At most 100 of them. */
+            items: components["schemas"]["StateItem"][];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        StateNotify: {
+            /**
+             * @description How long the last notification took, at least 1ms; null: it polls.
+             * @example 1h30m
+             */
+            lag: string | null;
+            /**
+             * @description listen: it is notified. poll: it has to look again and again.
+             * @enum {string}
+             */
+            mode: "listen" | "poll";
+            /**
+             * Format: date-time
+             * @description Since when it is so; null: unknown.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            since: string | null;
+        };
+        StateQuarantined: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            at: string;
+            /** @description The beginning of why. */
+            error: string;
+            /**
+             * Format: uuid
+             * @description The run.
+             */
+            run: string;
+        };
+        StateQueue: {
+            /**
+             * Format: int64
+             * @description How many steps wait for a worker.
+             */
+            available: number;
+            /**
+             * @description Its name.
+             * @example default
+             */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when the oldest of those that wait does; null: none waits.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            oldest_at: string | null;
+            /** @description Whether nothing of it starts. */
+            paused: boolean;
+            /**
+             * Format: int64
+             * @description How many steps run.
+             */
+            running: number;
+        };
+        StateReconcile: {
+            /**
+             * Format: int64
+             * @description How many changes are still to be looked at, counted up to 10,000.
+             */
+            dirty: number;
+            /**
+             * Format: date-time
+             * @description When the last full pass began.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            last_pass_at: string;
+            /**
+             * Format: date-time
+             * @description Since when the oldest of them is; null: there is none.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            oldest_dirty_at: string | null;
+            /** @description Runs that could not be moved on and are set aside, the oldest first. */
+            quarantined: components["schemas"]["StateQuarantined"][];
+        };
+        StateReplica: {
+            /**
+             * @description What it was built from.
+             * @example v0.1.0-4f9c1d2
+             */
+            build: string;
+            /**
+             * @description Where it runs.
+             * @example weir-1
+             */
+            host: string;
+            /**
+             * Format: uuid
+             * @description Its id, new with every process.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description How long it is believed alive without another one.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            lease_until: string;
+            /**
+             * @description How it learns of news.
+             * @enum {string}
+             */
+            notify: "listen" | "poll";
+            /**
+             * Format: int64
+             * @description How many steps it runs.
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @description The newest version of the schema that it brings; null: unknown.
+             * @example 1
+             */
+            schema: number | null;
+            /**
+             * Format: date-time
+             * @description When it gave its last sign of life.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            seen_at: string;
+            /**
+             * Format: int64
+             * @description How many it can run at once, over all its queues.
+             * @example 500
+             */
+            slots: number;
+            /**
+             * Format: date-time
+             * @description Since when it is there.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            started_at: string;
+        };
+        StateRunCounts: {
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            cancelled: number | null;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            failed: number | null;
+            /** Format: int64 */
+            paused: number;
+            /** Format: int64 */
+            running: number;
+            /**
+             * Format: int64
+             * @description null: not counted, as there are more than about a million runs.
+             */
+            succeeded: number | null;
+        };
+        StateStepCounts: {
+            /** Format: int64 */
+            available: number;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            cancelled: number | null;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            crashed: number | null;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            failed: number | null;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            lost: number | null;
+            /** Format: int64 */
+            pending: number;
+            /** Format: int64 */
+            retrying: number;
+            /** Format: int64 */
+            running: number;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            skipped: number | null;
+            /**
+             * Format: int64
+             * @description null: not counted, as there are more than about a million steps.
+             */
+            succeeded: number | null;
+            /**
+             * Format: int64
+             * @description null: as succeeded.
+             */
+            timed_out: number | null;
+            /** Format: int64 */
+            waiting: number;
+        };
+        StateTelemetry: {
+            /**
+             * Format: int64
+             * @description How many lines of logs of steps could not be stored.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description How many times what watches this process panicked.
+             */
+            failures: number;
+        };
+        StateWorker: {
+            /**
+             * Format: int64
+             * @description How many steps it can run at once.
+             */
+            capacity: number;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What it can run. */
+            kinds: string[];
+            /**
+             * Format: date-time
+             * @description How long it is believed alive without another one.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            lease_until: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The version of the protocol that it speaks; null: unknown.
+             */
+            protocol: number | null;
+            /** @description The queues that it works. */
+            queues: string[];
+            /**
+             * Format: int64
+             * @description How many it runs.
+             */
+            running: number;
+            /** @description What it is made with; null: unknown. */
+            sdk: string | null;
+            /**
+             * Format: date-time
+             * @description When it gave its last sign of life.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            seen_at: string;
+        };
         Step: {
             /** @description Whether its failure counts as a success for its dependants and its run. */
             allow_failure: boolean;
@@ -2188,6 +2593,7 @@ export type BulkRequestFilter = components['schemas']['BulkRequestFilter'];
 export type Cancel = components['schemas']['Cancel'];
 export type Cause = components['schemas']['Cause'];
 export type Decision = components['schemas']['Decision'];
+export type DegradedDetail = components['schemas']['DegradedDetail'];
 export type Difference = components['schemas']['Difference'];
 export type Health = components['schemas']['Health'];
 export type Limit = components['schemas']['Limit'];
@@ -2221,6 +2627,20 @@ export type SchedulePage = components['schemas']['SchedulePage'];
 export type Signal = components['schemas']['Signal'];
 export type Slot = components['schemas']['Slot'];
 export type SlotPage = components['schemas']['SlotPage'];
+export type State = components['schemas']['State'];
+export type StateCounts = components['schemas']['StateCounts'];
+export type StateError = components['schemas']['StateError'];
+export type StateItem = components['schemas']['StateItem'];
+export type StateItems = components['schemas']['StateItems'];
+export type StateNotify = components['schemas']['StateNotify'];
+export type StateQuarantined = components['schemas']['StateQuarantined'];
+export type StateQueue = components['schemas']['StateQueue'];
+export type StateReconcile = components['schemas']['StateReconcile'];
+export type StateReplica = components['schemas']['StateReplica'];
+export type StateRunCounts = components['schemas']['StateRunCounts'];
+export type StateStepCounts = components['schemas']['StateStepCounts'];
+export type StateTelemetry = components['schemas']['StateTelemetry'];
+export type StateWorker = components['schemas']['StateWorker'];
 export type Step = components['schemas']['Step'];
 export type StepError = components['schemas']['StepError'];
 export type StepOutputError = components['schemas']['StepOutputError'];
@@ -2255,6 +2675,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "api": 1,
+                     *       "build": {
+                     *         "modified": false,
+                     *         "revision": "4f9c1d2",
+                     *         "time": "2026-05-01T12:00:00.000000Z",
+                     *         "version": "v0.1.0"
+                     *       },
+                     *       "schema": 1,
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -2364,6 +2797,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "api": 1,
+                     *       "build": {
+                     *         "modified": false,
+                     *         "revision": "4f9c1d2",
+                     *         "time": "2026-05-01T12:00:00.000000Z",
+                     *         "version": "v0.1.0"
+                     *       },
+                     *       "schema": 1,
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -2478,6 +2924,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "action": "cancel",
+                     *           "created_at": "2026-05-04T12:00:00.123456Z",
+                     *           "created_by": "local",
+                     *           "done": 300,
+                     *           "error": null,
+                     *           "failed": 0,
+                     *           "filter": {
+                     *             "created_after": null,
+                     *             "created_before": null,
+                     *             "labels": {},
+                     *             "name": "hello",
+                     *             "state": null
+                     *           },
+                     *           "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *           "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "reason": null,
+                     *           "state": "running",
+                     *           "total": 1200
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkPage"];
                 };
             };
@@ -2627,6 +3100,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "cancel",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "done": 300,
+                     *       "error": null,
+                     *       "failed": 0,
+                     *       "filter": {
+                     *         "created_after": null,
+                     *         "created_before": null,
+                     *         "labels": {},
+                     *         "name": "hello",
+                     *         "state": null
+                     *       },
+                     *       "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "reason": null,
+                     *       "state": "running",
+                     *       "total": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
@@ -2788,6 +3283,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "cancel",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "done": 300,
+                     *       "error": null,
+                     *       "failed": 0,
+                     *       "filter": {
+                     *         "created_after": null,
+                     *         "created_before": null,
+                     *         "labels": {},
+                     *         "name": "hello",
+                     *         "state": null
+                     *       },
+                     *       "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "reason": null,
+                     *       "state": "running",
+                     *       "total": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
@@ -2975,6 +3492,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "administered": null,
+                     *           "administered_at": "2026-05-04T12:00:00.123456Z",
+                     *           "administered_by": "local",
+                     *           "declared": 5,
+                     *           "holders": null,
+                     *           "key": "db/main",
+                     *           "limit": 5,
+                     *           "used": 1,
+                     *           "waiting": 0
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["LimitPage"];
                 };
             };
@@ -3124,6 +3659,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "administered": null,
+                     *       "administered_at": "2026-05-04T12:00:00.123456Z",
+                     *       "administered_by": "local",
+                     *       "declared": 5,
+                     *       "holders": null,
+                     *       "key": "db/main",
+                     *       "limit": 5,
+                     *       "used": 1,
+                     *       "waiting": 0
+                     *     }
+                     */
                     "application/json": components["schemas"]["Limit"];
                 };
             };
@@ -3295,6 +3843,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "administered": null,
+                     *       "administered_at": "2026-05-04T12:00:00.123456Z",
+                     *       "administered_by": "local",
+                     *       "declared": 5,
+                     *       "holders": null,
+                     *       "key": "db/main",
+                     *       "limit": 5,
+                     *       "used": 1,
+                     *       "waiting": 0
+                     *     }
+                     */
                     "application/json": components["schemas"]["Limit"];
                 };
             };
@@ -3456,6 +4017,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "administered": null,
+                     *       "administered_at": "2026-05-04T12:00:00.123456Z",
+                     *       "administered_by": "local",
+                     *       "declared": 5,
+                     *       "holders": null,
+                     *       "key": "db/main",
+                     *       "limit": 5,
+                     *       "used": 1,
+                     *       "waiting": 0
+                     *     }
+                     */
                     "application/json": components["schemas"]["Limit"];
                 };
             };
@@ -3631,6 +4205,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "created_at": "2026-05-04T12:00:00.123456Z",
+                     *           "created_by": "local",
+                     *           "description": "",
+                     *           "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "name": "hello",
+                     *           "plan": {
+                     *             "input": {
+                     *               "name": "world"
+                     *             },
+                     *             "name": "hello",
+                     *             "steps": [
+                     *               {
+                     *                 "key": "greet",
+                     *                 "kind": "noop",
+                     *                 "with": {
+                     *                   "output": "hello ${{ input.name }}"
+                     *                 }
+                     *               },
+                     *               {
+                     *                 "key": "repeat",
+                     *                 "kind": "noop",
+                     *                 "needs": [
+                     *                   "greet"
+                     *                 ],
+                     *                 "with": {
+                     *                   "output": "${{ needs.greet.output }}"
+                     *                 }
+                     *               }
+                     *             ]
+                     *           },
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["NamedPlanPage"];
                 };
             };
@@ -3783,6 +4397,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "description": "",
+                     *       "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "name": "hello",
+                     *       "plan": {
+                     *         "input": {
+                     *           "name": "world"
+                     *         },
+                     *         "name": "hello",
+                     *         "steps": [
+                     *           {
+                     *             "key": "greet",
+                     *             "kind": "noop",
+                     *             "with": {
+                     *               "output": "hello ${{ input.name }}"
+                     *             }
+                     *           },
+                     *           {
+                     *             "key": "repeat",
+                     *             "kind": "noop",
+                     *             "needs": [
+                     *               "greet"
+                     *             ],
+                     *             "with": {
+                     *               "output": "${{ needs.greet.output }}"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["NamedPlan"];
                 };
             };
@@ -3976,6 +4625,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "description": "",
+                     *       "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "name": "hello",
+                     *       "plan": {
+                     *         "input": {
+                     *           "name": "world"
+                     *         },
+                     *         "name": "hello",
+                     *         "steps": [
+                     *           {
+                     *             "key": "greet",
+                     *             "kind": "noop",
+                     *             "with": {
+                     *               "output": "hello ${{ input.name }}"
+                     *             }
+                     *           },
+                     *           {
+                     *             "key": "repeat",
+                     *             "kind": "noop",
+                     *             "needs": [
+                     *               "greet"
+                     *             ],
+                     *             "with": {
+                     *               "output": "${{ needs.greet.output }}"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["NamedPlan"];
                 };
             };
@@ -3988,6 +4672,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "description": "",
+                     *       "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "name": "hello",
+                     *       "plan": {
+                     *         "input": {
+                     *           "name": "world"
+                     *         },
+                     *         "name": "hello",
+                     *         "steps": [
+                     *           {
+                     *             "key": "greet",
+                     *             "kind": "noop",
+                     *             "with": {
+                     *               "output": "hello ${{ input.name }}"
+                     *             }
+                     *           },
+                     *           {
+                     *             "key": "repeat",
+                     *             "kind": "noop",
+                     *             "needs": [
+                     *               "greet"
+                     *             ],
+                     *             "with": {
+                     *               "output": "${{ needs.greet.output }}"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["NamedPlan"];
                 };
             };
@@ -4154,6 +4873,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "diff": "--- hello@2\n+++ hello@3\n@@ -1,2 +1,2 @@\n name: hello\n-input: {name: moon}\n+input: {name: world}\n",
+                     *       "from": 2,
+                     *       "name": "hello",
+                     *       "to": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Difference"];
                 };
             };
@@ -4320,6 +5047,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "created_at": "2026-05-04T12:00:00.123456Z",
+                     *           "created_by": "local",
+                     *           "description": "",
+                     *           "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "name": "hello",
+                     *           "plan": {
+                     *             "input": {
+                     *               "name": "world"
+                     *             },
+                     *             "name": "hello",
+                     *             "steps": [
+                     *               {
+                     *                 "key": "greet",
+                     *                 "kind": "noop",
+                     *                 "with": {
+                     *                   "output": "hello ${{ input.name }}"
+                     *                 }
+                     *               },
+                     *               {
+                     *                 "key": "repeat",
+                     *                 "kind": "noop",
+                     *                 "needs": [
+                     *                   "greet"
+                     *                 ],
+                     *                 "with": {
+                     *                   "output": "${{ needs.greet.output }}"
+                     *                 }
+                     *               }
+                     *             ]
+                     *           },
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["NamedPlanPage"];
                 };
             };
@@ -4478,6 +5245,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "available": 2,
+                     *           "name": "default",
+                     *           "oldest_at": "2026-05-04T12:00:00.123456Z",
+                     *           "paused": false,
+                     *           "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *           "running": 0
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["QueuePage"];
                 };
             };
@@ -4627,6 +5409,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "available": 2,
+                     *       "name": "default",
+                     *       "oldest_at": "2026-05-04T12:00:00.123456Z",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "running": 0
+                     *     }
+                     */
                     "application/json": components["schemas"]["Queue"];
                 };
             };
@@ -4800,6 +5592,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "available": 2,
+                     *       "name": "default",
+                     *       "oldest_at": "2026-05-04T12:00:00.123456Z",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "running": 0
+                     *     }
+                     */
                     "application/json": components["schemas"]["Queue"];
                 };
             };
@@ -4985,6 +5787,58 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *           "cause": "steps_final",
+                     *           "created_at": "2026-05-04T12:00:00.123456Z",
+                     *           "created_by": "local",
+                     *           "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *           "description": "",
+                     *           "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *           "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "idempotency_key": null,
+                     *           "input": {
+                     *             "name": "world"
+                     *           },
+                     *           "key": null,
+                     *           "labels": {
+                     *             "team": "data"
+                     *           },
+                     *           "max_parallel": null,
+                     *           "name": "hello",
+                     *           "on_failure": "continue",
+                     *           "output": null,
+                     *           "output_error": null,
+                     *           "parent": null,
+                     *           "plan_version": null,
+                     *           "priority": null,
+                     *           "rerun_of": null,
+                     *           "start_at": "2026-05-04T12:00:00.123456Z",
+                     *           "state": "succeeded",
+                     *           "steps": {
+                     *             "available": 0,
+                     *             "cancelled": 0,
+                     *             "crashed": 0,
+                     *             "failed": 0,
+                     *             "lost": 0,
+                     *             "pending": 0,
+                     *             "retrying": 0,
+                     *             "running": 0,
+                     *             "skipped": 0,
+                     *             "succeeded": 2,
+                     *             "timed_out": 0,
+                     *             "total": 2,
+                     *             "waiting": 0
+                     *           },
+                     *           "timeout": "1h30m"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RunPage"];
                 };
             };
@@ -5171,6 +6025,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -5185,6 +6086,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -5413,6 +6361,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -5427,6 +6422,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -5612,6 +6654,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -5783,6 +6872,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -5977,6 +7113,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "at": "2026-05-04T12:00:00.123456Z",
+                     *           "attempt": 1,
+                     *           "id": "eyJhIjoxfQ",
+                     *           "level": null,
+                     *           "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "seq": 1,
+                     *           "step": "greet",
+                     *           "stream": "stdout",
+                     *           "text": "hello",
+                     *           "truncated": false
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["LogPage"];
                 };
             };
@@ -6138,6 +7293,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -6323,6 +7525,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "name": "hello",
+                     *       "steps": [
+                     *         {
+                     *           "key": "greet",
+                     *           "kind": "noop",
+                     *           "with": {
+                     *             "output": "hello ${{ input.name }}"
+                     *           }
+                     *         },
+                     *         {
+                     *           "key": "repeat",
+                     *           "kind": "noop",
+                     *           "needs": [
+                     *             "greet"
+                     *           ],
+                     *           "with": {
+                     *             "output": "${{ needs.greet.output }}"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Plan"];
                 };
             };
@@ -6504,6 +7733,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -6518,6 +7794,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -6703,6 +8026,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -6893,6 +8263,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "allow_failure": false,
+                     *           "attempt": 1,
+                     *           "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *           "cause": "reported",
+                     *           "child_run": null,
+                     *           "created_at": "2026-05-04T12:00:00.123456Z",
+                     *           "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *           "error": null,
+                     *           "failures": 0,
+                     *           "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *           "item": null,
+                     *           "key": "repeat",
+                     *           "kind": "noop",
+                     *           "max_attempts": 1,
+                     *           "needs": [
+                     *             "greet"
+                     *           ],
+                     *           "output": "hello world",
+                     *           "output_error": null,
+                     *           "parent": null,
+                     *           "priority": 2,
+                     *           "progress": null,
+                     *           "queue": "default",
+                     *           "reused_from": null,
+                     *           "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "run_after": "2026-05-04T12:00:00.123456Z",
+                     *           "run_if": "all_succeeded",
+                     *           "runs_on": "replica",
+                     *           "stall_after": "1h30m",
+                     *           "started_at": "2026-05-04T02:30:00.123456Z",
+                     *           "state": "succeeded",
+                     *           "timeout": "1h30m",
+                     *           "waiting_for": null,
+                     *           "with": {
+                     *             "output": "${{ needs.greet.output }}"
+                     *           },
+                     *           "worker": "0198a8a0-0000-7000-8000-000000000000"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StepPage"];
                 };
             };
@@ -7056,6 +8472,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_failure": false,
+                     *       "attempt": 1,
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "reported",
+                     *       "child_run": null,
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "error": null,
+                     *       "failures": 0,
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "item": null,
+                     *       "key": "repeat",
+                     *       "kind": "noop",
+                     *       "max_attempts": 1,
+                     *       "needs": [
+                     *         "greet"
+                     *       ],
+                     *       "output": "hello world",
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "priority": 2,
+                     *       "progress": null,
+                     *       "queue": "default",
+                     *       "reused_from": null,
+                     *       "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "run_after": "2026-05-04T12:00:00.123456Z",
+                     *       "run_if": "all_succeeded",
+                     *       "runs_on": "replica",
+                     *       "stall_after": "1h30m",
+                     *       "started_at": "2026-05-04T02:30:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "timeout": "1h30m",
+                     *       "waiting_for": null,
+                     *       "with": {
+                     *         "output": "${{ needs.greet.output }}"
+                     *       },
+                     *       "worker": "0198a8a0-0000-7000-8000-000000000000"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Step"];
                 };
             };
@@ -7229,6 +8686,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_failure": false,
+                     *       "attempt": 1,
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "reported",
+                     *       "child_run": null,
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "error": null,
+                     *       "failures": 0,
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "item": null,
+                     *       "key": "repeat",
+                     *       "kind": "noop",
+                     *       "max_attempts": 1,
+                     *       "needs": [
+                     *         "greet"
+                     *       ],
+                     *       "output": "hello world",
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "priority": 2,
+                     *       "progress": null,
+                     *       "queue": "default",
+                     *       "reused_from": null,
+                     *       "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "run_after": "2026-05-04T12:00:00.123456Z",
+                     *       "run_if": "all_succeeded",
+                     *       "runs_on": "replica",
+                     *       "stall_after": "1h30m",
+                     *       "started_at": "2026-05-04T02:30:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "timeout": "1h30m",
+                     *       "waiting_for": null,
+                     *       "with": {
+                     *         "output": "${{ needs.greet.output }}"
+                     *       },
+                     *       "worker": "0198a8a0-0000-7000-8000-000000000000"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Step"];
                 };
             };
@@ -7427,6 +8925,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_failure": false,
+                     *       "attempt": 1,
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "reported",
+                     *       "child_run": null,
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "error": null,
+                     *       "failures": 0,
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "item": null,
+                     *       "key": "repeat",
+                     *       "kind": "noop",
+                     *       "max_attempts": 1,
+                     *       "needs": [
+                     *         "greet"
+                     *       ],
+                     *       "output": "hello world",
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "priority": 2,
+                     *       "progress": null,
+                     *       "queue": "default",
+                     *       "reused_from": null,
+                     *       "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "run_after": "2026-05-04T12:00:00.123456Z",
+                     *       "run_if": "all_succeeded",
+                     *       "runs_on": "replica",
+                     *       "stall_after": "1h30m",
+                     *       "started_at": "2026-05-04T02:30:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "timeout": "1h30m",
+                     *       "waiting_for": null,
+                     *       "with": {
+                     *         "output": "${{ needs.greet.output }}"
+                     *       },
+                     *       "worker": "0198a8a0-0000-7000-8000-000000000000"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Step"];
                 };
             };
@@ -7626,6 +9165,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_failure": false,
+                     *       "attempt": 1,
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "reported",
+                     *       "child_run": null,
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "error": null,
+                     *       "failures": 0,
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "item": null,
+                     *       "key": "repeat",
+                     *       "kind": "noop",
+                     *       "max_attempts": 1,
+                     *       "needs": [
+                     *         "greet"
+                     *       ],
+                     *       "output": "hello world",
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "priority": 2,
+                     *       "progress": null,
+                     *       "queue": "default",
+                     *       "reused_from": null,
+                     *       "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "run_after": "2026-05-04T12:00:00.123456Z",
+                     *       "run_if": "all_succeeded",
+                     *       "runs_on": "replica",
+                     *       "stall_after": "1h30m",
+                     *       "started_at": "2026-05-04T02:30:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "timeout": "1h30m",
+                     *       "waiting_for": null,
+                     *       "with": {
+                     *         "output": "${{ needs.greet.output }}"
+                     *       },
+                     *       "worker": "0198a8a0-0000-7000-8000-000000000000"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Step"];
                 };
             };
@@ -7813,6 +9393,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "reasons": [
+                     *         {
+                     *           "code": "needs_unfinished",
+                     *           "detail": {
+                     *             "steps": [
+                     *               "greet"
+                     *             ]
+                     *           },
+                     *           "message": "something that it needs has not ended yet"
+                     *         }
+                     *       ],
+                     *       "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "state": "pending",
+                     *       "step": "repeat"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Why"];
                 };
             };
@@ -7979,6 +9577,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "actor": "replica:0198a8a0-0000-7000-8000-000000000000",
+                     *           "at": "2026-05-04T12:00:00.123456Z",
+                     *           "attempt": 1,
+                     *           "cause": "claimed",
+                     *           "detail": null,
+                     *           "from": "available",
+                     *           "id": "eyJhIjoxfQ",
+                     *           "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "step": "repeat",
+                     *           "to": "running"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["TransitionPage"];
                 };
             };
@@ -8159,6 +9776,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkCount"];
                 };
             };
@@ -8172,6 +9794,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "cancel",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "done": 300,
+                     *       "error": null,
+                     *       "failed": 0,
+                     *       "filter": {
+                     *         "created_after": null,
+                     *         "created_before": null,
+                     *         "labels": {},
+                     *         "name": "hello",
+                     *         "state": null
+                     *       },
+                     *       "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "reason": null,
+                     *       "state": "running",
+                     *       "total": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
@@ -8364,6 +10008,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkCount"];
                 };
             };
@@ -8377,6 +10026,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "cancel",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "done": 300,
+                     *       "error": null,
+                     *       "failed": 0,
+                     *       "filter": {
+                     *         "created_after": null,
+                     *         "created_before": null,
+                     *         "labels": {},
+                     *         "name": "hello",
+                     *         "state": null
+                     *       },
+                     *       "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "reason": null,
+                     *       "state": "running",
+                     *       "total": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
@@ -8569,6 +10240,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkCount"];
                 };
             };
@@ -8582,6 +10258,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "cancel",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "done": 300,
+                     *       "error": null,
+                     *       "failed": 0,
+                     *       "filter": {
+                     *         "created_after": null,
+                     *         "created_before": null,
+                     *         "labels": {},
+                     *         "name": "hello",
+                     *         "state": null
+                     *       },
+                     *       "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "reason": null,
+                     *       "state": "running",
+                     *       "total": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
@@ -8774,6 +10472,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkCount"];
                 };
             };
@@ -8787,6 +10490,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "cancel",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "done": 300,
+                     *       "error": null,
+                     *       "failed": 0,
+                     *       "filter": {
+                     *         "created_after": null,
+                     *         "created_before": null,
+                     *         "labels": {},
+                     *         "name": "hello",
+                     *         "state": null
+                     *       },
+                     *       "finished_at": "2026-05-04T12:00:00.123456Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "reason": null,
+                     *       "state": "running",
+                     *       "total": 1200
+                     *     }
+                     */
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
@@ -8962,6 +10687,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "created_at": "2026-05-04T12:00:00.123456Z",
+                     *           "created_by": "local",
+                     *           "cron": "30 2 * * *",
+                     *           "due_at": "2026-05-05T00:30:00.000000Z",
+                     *           "input": {
+                     *             "name": "world"
+                     *           },
+                     *           "jitter": "0s",
+                     *           "last_error": null,
+                     *           "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *           "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *           "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *           "last_run": null,
+                     *           "last_skip_reason": null,
+                     *           "last_skip_run": null,
+                     *           "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *           "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *           "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *           "missed": "once",
+                     *           "name": "nightly",
+                     *           "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *           "overlap": "skip",
+                     *           "paused": false,
+                     *           "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *           "plan": "hello",
+                     *           "timezone": "Europe/Berlin",
+                     *           "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *           "updated_by": "local",
+                     *           "window": "24h"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["SchedulePage"];
                 };
             };
@@ -9111,6 +10874,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "cron": "30 2 * * *",
+                     *       "due_at": "2026-05-05T00:30:00.000000Z",
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "jitter": "0s",
+                     *       "last_error": null,
+                     *       "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_run": null,
+                     *       "last_skip_reason": null,
+                     *       "last_skip_run": null,
+                     *       "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "missed": "once",
+                     *       "name": "nightly",
+                     *       "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *       "overlap": "skip",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "plan": "hello",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "updated_by": "local",
+                     *       "window": "24h"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
@@ -9284,6 +11080,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "cron": "30 2 * * *",
+                     *       "due_at": "2026-05-05T00:30:00.000000Z",
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "jitter": "0s",
+                     *       "last_error": null,
+                     *       "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_run": null,
+                     *       "last_skip_reason": null,
+                     *       "last_skip_run": null,
+                     *       "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "missed": "once",
+                     *       "name": "nightly",
+                     *       "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *       "overlap": "skip",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "plan": "hello",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "updated_by": "local",
+                     *       "window": "24h"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
@@ -9296,6 +11125,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "cron": "30 2 * * *",
+                     *       "due_at": "2026-05-05T00:30:00.000000Z",
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "jitter": "0s",
+                     *       "last_error": null,
+                     *       "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_run": null,
+                     *       "last_skip_reason": null,
+                     *       "last_skip_run": null,
+                     *       "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "missed": "once",
+                     *       "name": "nightly",
+                     *       "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *       "overlap": "skip",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "plan": "hello",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "updated_by": "local",
+                     *       "window": "24h"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
@@ -9457,6 +11319,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "cron": "30 2 * * *",
+                     *       "due_at": "2026-05-05T00:30:00.000000Z",
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "jitter": "0s",
+                     *       "last_error": null,
+                     *       "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_run": null,
+                     *       "last_skip_reason": null,
+                     *       "last_skip_run": null,
+                     *       "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "missed": "once",
+                     *       "name": "nightly",
+                     *       "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *       "overlap": "skip",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "plan": "hello",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "updated_by": "local",
+                     *       "window": "24h"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
@@ -9633,6 +11528,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "due_at": "2026-05-05T00:30:00.000000Z",
+                     *           "slot": "2026-05-05T00:30:00.000000Z"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["SlotPage"];
                 };
             };
@@ -9794,6 +11700,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "cron": "30 2 * * *",
+                     *       "due_at": "2026-05-05T00:30:00.000000Z",
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "jitter": "0s",
+                     *       "last_error": null,
+                     *       "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_run": null,
+                     *       "last_skip_reason": null,
+                     *       "last_skip_run": null,
+                     *       "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "missed": "once",
+                     *       "name": "nightly",
+                     *       "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *       "overlap": "skip",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "plan": "hello",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "updated_by": "local",
+                     *       "window": "24h"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
@@ -9967,6 +11906,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "cron": "30 2 * * *",
+                     *       "due_at": "2026-05-05T00:30:00.000000Z",
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "jitter": "0s",
+                     *       "last_error": null,
+                     *       "last_error_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_error_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_fired_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_run": null,
+                     *       "last_skip_reason": null,
+                     *       "last_skip_run": null,
+                     *       "last_skipped_at": "2026-05-04T12:00:00.123456Z",
+                     *       "last_skipped_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "last_slot": "2026-05-04T12:00:00.123456Z",
+                     *       "missed": "once",
+                     *       "name": "nightly",
+                     *       "next_slot": "2026-05-05T00:30:00.000000Z",
+                     *       "overlap": "skip",
+                     *       "paused": false,
+                     *       "paused_at": "2026-05-04T12:00:00.123456Z",
+                     *       "plan": "hello",
+                     *       "timezone": "Europe/Berlin",
+                     *       "updated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "updated_by": "local",
+                     *       "window": "24h"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
@@ -10148,6 +12120,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -10162,6 +12181,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cancel_requested_at": "2026-05-04T12:00:00.123456Z",
+                     *       "cause": "steps_final",
+                     *       "created_at": "2026-05-04T12:00:00.123456Z",
+                     *       "created_by": "local",
+                     *       "deadline_at": "2026-05-04T12:00:00.123456Z",
+                     *       "description": "",
+                     *       "finished_at": "2026-05-04T02:30:01.654321Z",
+                     *       "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *       "idempotency_key": null,
+                     *       "input": {
+                     *         "name": "world"
+                     *       },
+                     *       "key": null,
+                     *       "labels": {
+                     *         "team": "data"
+                     *       },
+                     *       "max_parallel": null,
+                     *       "name": "hello",
+                     *       "on_failure": "continue",
+                     *       "output": null,
+                     *       "output_error": null,
+                     *       "parent": null,
+                     *       "plan_version": null,
+                     *       "priority": null,
+                     *       "rerun_of": null,
+                     *       "start_at": "2026-05-04T12:00:00.123456Z",
+                     *       "state": "succeeded",
+                     *       "steps": {
+                     *         "available": 0,
+                     *         "cancelled": 0,
+                     *         "crashed": 0,
+                     *         "failed": 0,
+                     *         "lost": 0,
+                     *         "pending": 0,
+                     *         "retrying": 0,
+                     *         "running": 0,
+                     *         "skipped": 0,
+                     *         "succeeded": 2,
+                     *         "timed_out": 0,
+                     *         "total": 2,
+                     *         "waiting": 0
+                     *       },
+                     *       "timeout": "1h30m"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
@@ -10326,6 +12392,177 @@ export interface operations {
             };
         };
     };
+    "state-get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "counts": null,
+                     *       "degraded": [
+                     *         {
+                     *           "as_of": "2026-05-04T12:00:00.123456Z",
+                     *           "reason": "timed out",
+                     *           "section": "queues"
+                     *         }
+                     *       ],
+                     *       "generated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "notify": null,
+                     *       "queues": null,
+                     *       "reconcile": null,
+                     *       "replicas": null,
+                     *       "retrying": null,
+                     *       "running": null,
+                     *       "skew": null,
+                     *       "telemetry": null,
+                     *       "tracked": null,
+                     *       "version": null,
+                     *       "waiting": null,
+                     *       "workers": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["State"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `forbidden` */
+            403: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "version-get": {
         parameters: {
             query?: never;
@@ -10344,6 +12581,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "api": 1,
+                     *       "build": {
+                     *         "modified": false,
+                     *         "revision": "4f9c1d2",
+                     *         "time": "2026-05-01T12:00:00.000000Z",
+                     *         "version": "v0.1.0"
+                     *       },
+                     *       "openapi_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "river_schema": 6,
+                     *       "schema": 1,
+                     *       "schema_min": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["VersionInfo"];
                 };
             };
