@@ -140,6 +140,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.plans(routes)
 	s.schedules(routes)
 	s.state(routes)
+	s.refresh(routes)
 	return routes.OpenAPI()
 }
 

@@ -29,6 +29,7 @@ type Lifecycle interface {
 	TransitionList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.TransitionView], error)
 	LogList(ctx context.Context, run uuid.UUID, filter lifecycle.LogFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LogView], error)
 
+	Refresh(ctx context.Context) (lifecycle.Refreshing, error)
 	StateReplicas(ctx context.Context) (*lifecycle.ReplicasView, error)
 	StateWorkers(ctx context.Context) ([]lifecycle.WorkerView, error)
 	StateCounts(ctx context.Context) (*lifecycle.CountsView, error)

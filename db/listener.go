@@ -20,6 +20,8 @@ const (
 	ChannelDirty = "weir_dirty"
 	// ChannelStop says that there are rows in weir.stops.
 	ChannelStop = "weir_stop"
+	// ChannelRefresh says that somebody has asked for a full pass: weir.pulse.refresh_asked_at.
+	ChannelRefresh = "weir_refresh"
 )
 
 // Defaults of [ListenerConfig].

@@ -25,6 +25,7 @@ type Config struct {
 	Lease        time.Duration   // of a worker; 15s
 	PollInterval time.Duration   // how often to look without being told, about; 1s; negative: never
 	Nudge        <-chan struct{} // weir_dirty was notified: look now; nil: never
+	Refresh      <-chan struct{} // weir_refresh was notified: somebody asks for a full pass; nil: never
 
 	pauses *pauses // where a test holds the engine; nil: nowhere
 }
@@ -40,6 +41,7 @@ type Engine struct {
 	observer Observer
 	actor    string // reconcile:ID
 	dirty    chan struct{}
+	asked    chan struct{} // somebody asked here for a full pass
 	bulks    chan struct{} // there may be an operation on many runs to go on with
 	soon     *alarm
 	fires    *alarm // when to look at the schedules
@@ -71,7 +73,7 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{
 		Reader: NewReader(c.Pool), cfg: c, pool: c.Pool, q: queries.New(c.Pool), logger: c.Logger, observer: c.Observer,
-		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), bulks: make(chan struct{}, 1),
+		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), asked: make(chan struct{}, 1), bulks: make(chan struct{}, 1),
 		soon: newAlarm(), fires: newAlarm(), pauses: c.pauses,
 	}
 	e.submits = newGroup(submitMost, 2, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)

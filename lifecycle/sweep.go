@@ -18,13 +18,16 @@ const (
 	sweepSteps = 20_000 // steps of them, about: one run may have more
 )
 
-// sweepOnce sweeps if that was not done within the last minute by any replica.
+// sweepOnce sweeps if that was not done within the last minute by any replica, or if somebody has asked for it since.
 func (e *Engine) sweepOnce(ctx context.Context) error {
 	mine, err := e.q.PulseSweep(ctx, sweepEvery.Milliseconds())
 	if err != nil || !mine {
 		return mapError(err)
 	}
-	return mapError(e.sweep(ctx))
+	if err := e.sweep(ctx); err != nil {
+		return mapError(err)
+	}
+	return mapError(e.q.PulseSwept(ctx))
 }
 
 // sweep goes through every open run, recounts from its settled steps, and repairs what a person, River's UI or a bug

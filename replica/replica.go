@@ -98,7 +98,7 @@ func (r *replica) open(ctx context.Context) error {
 	}
 	r.listener = db.NewListener(db.ListenerConfig{
 		URL: r.cfg.Database.Direct(), Pool: r.pool, Logger: r.cfg.Logger,
-		Channels: append(riverChannels(), db.ChannelDirty, db.ChannelStop), Hear: r.hub.Hear,
+		Channels: append(riverChannels(), db.ChannelDirty, db.ChannelStop, db.ChannelRefresh), Hear: r.hub.Hear,
 	})
 	r.newEngines()
 	return nil

@@ -16,13 +16,20 @@ where p.one;
 insert into weir.pulse default values on conflict do nothing;
 
 -- name: PulseSweep :one
--- True for whoever sweeps this time.
+-- True for whoever sweeps this time: when nobody has for long enough, or somebody has asked for it since a sweep began. The
+-- clock is read again should the row have changed meanwhile.
 with mine as (
   update weir.pulse set swept_at = clock_timestamp()
-  where one and clock_timestamp() - swept_at not between interval '-1 second' and sqlc.arg('every_ms')::bigint * interval '1 millisecond'
+  where one and (
+    clock_timestamp() - swept_at not between interval '-1 second' and sqlc.arg('every_ms')::bigint * interval '1 millisecond'
+    or refresh_asked_at > swept_at and refresh_asked_at < clock_timestamp() + interval '1 second' -- not from before the clock went back
+  )
   returning one
 )
 select exists (select from mine)::boolean as mine;
+
+-- name: PulseSwept :exec
+update weir.pulse set refreshed_at = clock_timestamp() where one;
 
 -- name: ActorSet :exec
 select set_config('weir.actor', @actor, true);

@@ -59,16 +59,29 @@ func (q *Queries) PulseCreate(ctx context.Context) error {
 const pulseSweep = `-- name: PulseSweep :one
 with mine as (
   update weir.pulse set swept_at = clock_timestamp()
-  where one and clock_timestamp() - swept_at not between interval '-1 second' and $1::bigint * interval '1 millisecond'
+  where one and (
+    clock_timestamp() - swept_at not between interval '-1 second' and $1::bigint * interval '1 millisecond'
+    or refresh_asked_at > swept_at and refresh_asked_at < clock_timestamp() + interval '1 second' -- not from before the clock went back
+  )
   returning one
 )
 select exists (select from mine)::boolean as mine
 `
 
-// True for whoever sweeps this time.
+// True for whoever sweeps this time: when nobody has for long enough, or somebody has asked for it since a sweep began. The
+// clock is read again should the row have changed meanwhile.
 func (q *Queries) PulseSweep(ctx context.Context, everyMs int64) (bool, error) {
 	row := q.db.QueryRow(ctx, pulseSweep, everyMs)
 	var mine bool
 	err := row.Scan(&mine)
 	return mine, err
+}
+
+const pulseSwept = `-- name: PulseSwept :exec
+update weir.pulse set refreshed_at = clock_timestamp() where one
+`
+
+func (q *Queries) PulseSwept(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, pulseSwept)
+	return err
 }

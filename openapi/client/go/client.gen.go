@@ -1319,6 +1319,17 @@ type Reason struct {
 // ReasonCode Why a step is, or is not, running.
 type ReasonCode string
 
+// Refresh defines model for Refresh.
+type Refresh struct {
+	// Coalesced Whether somebody had asked before, and the pass had not begun: it serves both.
+	Coalesced bool `json:"coalesced"`
+
+	// RequestedAt When this was asked for. The pass that serves it begins later: reconcile.last_pass_at of /v1/state says so.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	RequestedAt time.Time `json:"requested_at"`
+}
+
 // Rerun defines model for Rerun.
 type Rerun struct {
 	// From Keys of steps that run again though they had succeeded, with everything downstream of them.
@@ -2862,6 +2873,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
 	QueueResume(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Refresh Ask for a full pass now
+	//
+	// Whichever replica comes first goes through every open run and repairs what does not fit together, as is done every minute anyway. It begins after this call, which does not wait for it; requests that come before it begins share it.
+	//
+	// Corresponds with POST /v1/refresh (the `Refresh` operationId).
+	Refresh(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RunList List runs
 	//
 	// Newest first. Runs that are submitted while somebody pages through the list belong before its first page, so pages neither overlap nor have gaps.
@@ -3517,6 +3535,23 @@ func (c *Client) QueuePause(ctx context.Context, queue string, reqEditors ...Req
 // Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
 func (c *Client) QueueResume(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewQueueResumeRequest(c.Server, queue)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Refresh Ask for a full pass now
+//
+// Whichever replica comes first goes through every open run and repairs what does not fit together, as is done every minute anyway. It begins after this call, which does not wait for it; requests that come before it begins share it.
+//
+// Corresponds with POST /v1/refresh (the `Refresh` operationId).
+func (c *Client) Refresh(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRefreshRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -5063,6 +5098,33 @@ func NewQueueResumeRequest(server string, queue string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/v1/queues/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRefreshRequest constructs an http.Request for the Refresh method
+func NewRefreshRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/refresh")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -6924,6 +6986,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/queues/{queue}/resume (the `QueueResume` operationId).
 	QueueResumeWithResponse(ctx context.Context, queue string, reqEditors ...RequestEditorFn) (*QueueResumeResponse, error)
 
+	// RefreshWithResponse Ask for a full pass now
+	//
+	// Whichever replica comes first goes through every open run and repairs what does not fit together, as is done every minute anyway. It begins after this call, which does not wait for it; requests that come before it begins share it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/refresh (the `Refresh` operationId).
+	RefreshWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RefreshResponse, error)
+
 	// RunListWithResponse List runs
 	//
 	// Newest first. Runs that are submitted while somebody pages through the list belong before its first page, so pages neither overlap nor have gaps.
@@ -8210,6 +8281,61 @@ func (r QueueResumeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r QueueResumeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RefreshResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Refresh
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RefreshResponse) GetJSON202() *Refresh {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RefreshResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RefreshResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r RefreshResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RefreshResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RefreshResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RefreshResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10249,6 +10375,21 @@ func (c *ClientWithResponses) QueueResumeWithResponse(ctx context.Context, queue
 	return ParseQueueResumeResponse(rsp)
 }
 
+// RefreshWithResponse Ask for a full pass now
+//
+// Whichever replica comes first goes through every open run and repairs what does not fit together, as is done every minute anyway. It begins after this call, which does not wait for it; requests that come before it begins share it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/refresh (the `Refresh` operationId).
+func (c *ClientWithResponses) RefreshWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RefreshResponse, error) {
+	rsp, err := c.Refresh(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRefreshResponse(rsp)
+}
+
 // RunListWithResponse List runs
 //
 // Newest first. Runs that are submitted while somebody pages through the list belong before its first page, so pages neither overlap nor have gaps.
@@ -11523,6 +11664,46 @@ func ParseQueueResumeResponse(rsp *http.Response) (*QueueResumeResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRefreshResponse parses an HTTP response from a RefreshWithResponse call
+func ParseRefreshResponse(rsp *http.Response) (*RefreshResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RefreshResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Refresh
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Problem
