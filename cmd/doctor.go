@@ -12,6 +12,8 @@ import (
 type doctor struct {
 	databaseFlags
 	outputFlags
+
+	Source string `placeholder:"DIR" help:"A git checkout: also say whether the live replicas and this binary were built from it."`
 }
 
 // Help is the long help.
@@ -51,7 +53,7 @@ func (c *doctor) Run(inv *invocation) error {
 		return err // without a database there is nothing to look at, and the error says all
 	}
 	defer pool.Close()
-	answer := diagnosis{OK: true, Checks: examine(inv.ctx, pool, config)}
+	answer := diagnosis{OK: true, Checks: examine(inv.ctx, pool, config, c.Source)}
 	if err := inv.ctx.Err(); err != nil {
 		return err
 	}
@@ -80,13 +82,17 @@ func (d diagnosis) table(t *tableWriter) {
 	}
 }
 
-// examine makes all checks. One that cannot be made is wrong, and the others are made all the same.
-func examine(ctx context.Context, pool querier, config db.Config) []finding {
-	e := &examination{pool: pool, config: config}
-	checks := []struct {
-		name string
-		look func(context.Context) (finding, error)
-	}{
+// check is one examination.
+type check struct {
+	name string
+	look func(context.Context) (finding, error)
+}
+
+// examine makes all checks. One that cannot be made is wrong, and the others are made all the same. checkout is the
+// directory that what runs should be built from; "": nobody asks.
+func examine(ctx context.Context, pool querier, config db.Config, checkout string) []finding {
+	e := &examination{pool: pool, config: config, checkout: checkout}
+	checks := []check{
 		{"server", e.server},
 		{"schema", e.schema},
 		{"notify", e.notify},
@@ -94,6 +100,9 @@ func examine(ctx context.Context, pool querier, config db.Config) []finding {
 		{"reconcile", e.reconcile},
 		{"stuck", e.stuck},
 		{"violations", e.violations},
+	}
+	if checkout != "" {
+		checks = append(checks, check{"source", e.source})
 	}
 	findings := make([]finding, 0, len(checks))
 	for _, check := range checks {

@@ -35,8 +35,9 @@ const (
 type examination struct {
 	pool       querier
 	config     db.Config
-	unmigrated bool // there is nothing of Weir in the database
-	workers    int  // that live
+	checkout   string // that what runs should be built from; "": nobody asks
+	unmigrated bool   // there is nothing of Weir in the database
+	workers    int    // that live
 }
 
 func (e *examination) q() *queries.Queries { return queries.New(e.pool) }
