@@ -25,6 +25,7 @@ const schemaPrefix = "#/components/schemas/"
 type document struct {
 	json31, json30 []byte
 	digest         string // SHA-256 of json31
+	page           func() *docsPage
 }
 
 // OpenAPI is the document of the API in OpenAPI 3.1, as indented JSON.
@@ -87,6 +88,7 @@ func newDocument(doc *huma.OpenAPI) *document {
 	d := &document{json31: indented(tree)}
 	sum := sha256.Sum256(d.json31)
 	d.digest = hex.EncodeToString(sum[:])
+	d.page = sync.OnceValue(func() *docsPage { return newDocsPage(d.json31) })
 	downgrade(tree)
 	tree["openapi"] = "3.0.3"
 	tree["info"].(map[string]any)["license"] = map[string]any{"name": "MIT", "url": "https://spdx.org/licenses/MIT.html"}

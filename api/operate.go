@@ -69,6 +69,7 @@ func (s *server) operate(routes huma.API) {
 		}
 		return s.health(), nil
 	})
+	s.mux.HandleFunc("GET /docs", s.docs)
 	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) { s.doc.write(w, s.doc.json31) })
 	s.mux.HandleFunc("GET /openapi-3.0.json", func(w http.ResponseWriter, _ *http.Request) { s.doc.write(w, s.doc.json30) })
 }
