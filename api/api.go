@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -34,6 +35,17 @@ type Config struct {
 	Logger *slog.Logger
 	// Loopback says that only a loopback address is listened to: then requests have to name one too.
 	Loopback bool
+	// Tokens signs callers in. Nil: nobody is asked who they are.
+	Tokens Tokens
+	// Auth is who is asked for a token. "": AuthAuto.
+	Auth Auth
+	// TLS says that requests come encrypted.
+	TLS bool
+	// RateLimit is how many requests a token may make in a second, and twice as many at once. 0: DefaultRateLimit;
+	// negative: any number.
+	RateLimit int
+	// MaxRequests is how many requests are answered at once, streams aside. 0: DefaultMaxRequests; negative: any number.
+	MaxRequests int
 	// Limits bounds plans, and its Body bounds every body. 0: the defaults of contract 1.
 	Limits plan.Limits
 	// Within is how long a call may take. 0: DefaultWithin.
@@ -74,6 +86,9 @@ type server struct {
 	bodyless map[string]bool
 	doc      *document
 	sections []*section // of the state
+	public   []string   // patterns of the operations that need no token
+	gate     *gate
+	inFlight atomic.Int64
 	// checked is mux behind the checks of every request.
 	checked http.Handler
 }
@@ -108,6 +123,10 @@ func New(config Config) http.Handler {
 	if s.BuildName == "" {
 		s.BuildName = "unknown"
 	}
+	if s.MaxRequests == 0 {
+		s.MaxRequests = DefaultMaxRequests
+	}
+	s.gate = newGate(config, s.logInternal)
 	s.bodyless = bodyless(s.routes())
 	s.doc = theDocument()
 	s.sections = s.newSections()
@@ -123,6 +142,8 @@ func (s *server) routes() *huma.OpenAPI {
 		return routes.OpenAPI()
 	}
 	s.riverUI()
+	s.login()
+	s.session(routes)
 	s.runs(routes)
 	s.runPlan(routes)
 	s.steps(routes)
@@ -159,6 +180,10 @@ func (s *server) huma() huma.Config {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = withRequestID(w, r)
 	secureHeaders(w.Header())
+	if s.TLS {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	s.writeWithin(w)
 	w.Header().Set("Weir-Schema-Version", strconv.Itoa(s.Schema().Version))
 	w.Header().Set("Weir-Build", s.BuildName)
 	tracked := &response{ResponseWriter: w}
@@ -178,6 +203,19 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 	if pattern == "" {
 		s.noRoute(missing, r).write(w, r)
 		return
+	}
+	if !s.isPublic(pattern) {
+		if !endless(pattern) {
+			if err := s.enter(r.Context()); err != nil {
+				s.problemOf(r.Context(), err).write(w, r)
+				return
+			}
+			defer s.leave()
+		}
+		var ok bool
+		if r, ok = s.signedIn(w, r, pattern); !ok {
+			return
+		}
 	}
 	problem := checkContent(r, int64(s.Limits.Body))
 	if problem == nil {

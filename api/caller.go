@@ -4,6 +4,9 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 // Scope is what a token may do, and what a call needs.
@@ -12,6 +15,7 @@ type Scope string
 // The scopes.
 const (
 	ScopePublic  Scope = ""        // of calls: everybody may make them
+	ScopeAny     Scope = "any"     // of calls: every token may make them
 	ScopeRead    Scope = "read"    // look at everything
 	ScopeSubmit  Scope = "submit"  // make runs
 	ScopeWork    Scope = "work"    // be a remote worker
@@ -23,11 +27,15 @@ const (
 type Caller struct {
 	Name   string // of the token; "": nobody was asked for one
 	Scopes []Scope
+
+	id      uuid.UUID // of the token
+	expires *time.Time
+	shown   credential
 }
 
 // may reports whether a call of this scope is the caller's to make.
 func (c *Caller) may(scope Scope) bool {
-	return scope == ScopePublic || c.Name == "" || slices.Contains(c.Scopes, scope) || slices.Contains(c.Scopes, ScopeAdmin)
+	return scope == ScopePublic || scope == ScopeAny || c.Name == "" || slices.Contains(c.Scopes, scope) || slices.Contains(c.Scopes, ScopeAdmin)
 }
 
 type callerKey struct{}
@@ -73,6 +81,9 @@ func scopeOf(method string) Scope {
 func scoped(scope Scope) []string {
 	if scope == ScopePublic {
 		return nil
+	}
+	if scope == ScopeAny {
+		return []string{codeUnauthenticated, codeRateLimited}
 	}
 	return []string{codeUnauthenticated, codeForbidden, codeRateLimited}
 }

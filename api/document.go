@@ -106,6 +106,7 @@ func requests() []reflect.Type {
 		reflect.TypeFor[BulkRequest](),
 		reflect.TypeFor[BulkRequestFilter](),
 		reflect.TypeFor[LimitSet](),
+		reflect.TypeFor[SessionRequest](),
 	}
 }
 

@@ -35,6 +35,9 @@ func always() []string {
 // register adds a call. What the handler returns as an error becomes a problem.
 func register[I, O any](s *server, routes huma.API, o operation, handle func(context.Context, *I) (*O, error)) *huma.Operation {
 	scope := o.needs()
+	if scope == ScopePublic {
+		s.public = append(s.public, o.method+" "+o.path)
+	}
 	described := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, DefaultStatus: o.status,
 		Summary: o.summary, Description: o.description, Tags: []string{o.tag},

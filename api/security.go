@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -15,35 +14,15 @@ import (
 	"github.com/weirqueue/weir/lifecycle"
 )
 
-// Auth is how callers show who they are.
+// Auth is who is asked for a token.
 type Auth string
 
-// The ways. Tokens come with a later version: until then AuthAuto means loopback only.
+// The ways.
 const (
-	AuthAuto Auth = "auto" // tokens as soon as there are any; until then only a loopback address is listened on
-	AuthNone Auth = "none" // nobody is asked: the network has to keep strangers away
+	AuthAuto  Auth = "auto"  // beyond loopback everybody; on loopback everybody as soon as there ever was a token
+	AuthToken Auth = "token" // everybody
+	AuthNone  Auth = "none"  // nobody: the network has to keep strangers away
 )
-
-// CheckBind is an error if the API must not listen on the address: beyond loopback only with [AuthNone], as long as
-// there are no tokens. Address is host:port, as for net.Listen.
-func CheckBind(address string, auth Auth) error {
-	switch auth {
-	case AuthNone:
-		return nil
-	case AuthAuto:
-	default:
-		return fmt.Errorf("--auth %s is not supported yet: it is auto or none", auth)
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("--listen is not HOST:PORT: %w", err)
-	}
-	if IsLoopback(host) {
-		return nil
-	}
-	return errors.New("there are no tokens, so the API listens on a loopback address only: " +
-		"without them everybody who reaches the port could run commands (listen on 127.0.0.1, or say --auth none if the network keeps strangers away)")
-}
 
 // IsLoopback reports whether the host, a name or an address without its port, is this machine and nothing else. An
 // empty host is not: it means every address.

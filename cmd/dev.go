@@ -150,7 +150,7 @@ func (c *dev) runOn(inv *invocation, config replica.Config) error {
 		one := config
 		one.Name = fmt.Sprintf("dev-%d", i+1)
 		if i > 0 {
-			one.NoAPI, one.Listen, one.Ready = true, "", nil
+			one.NoAPI, one.Listen, one.DebugListen, one.Ready = true, "", "", nil
 		}
 		if c.Replicas > 1 {
 			one.Logger = config.Logger.With("name", one.Name)
@@ -162,11 +162,11 @@ func (c *dev) runOn(inv *invocation, config replica.Config) error {
 
 // welcome says where everything is.
 func (c *dev) welcome(inv *invocation, config replica.Config, listening net.Addr) {
-	fmt.Fprintf(inv.stdout, "API    http://%s\n", listening)
+	fmt.Fprintf(inv.stdout, "API    %s%s\n", c.scheme(), listening)
 	fmt.Fprintf(inv.stdout, "psql   psql '%s'\n", config.Database.URL)
 	server := ""
 	if listening.String() != replica.DefaultListen {
-		server = " --server http://" + listening.String()
+		server = " --server " + c.scheme() + listening.String()
 	}
 	fmt.Fprintf(inv.stdout, "try    weir submit PLAN --wait%s\n", server)
 	if c.DatabaseURL != "" {

@@ -29,7 +29,7 @@ func (c *serve) Run(inv *invocation) error {
 	config.NoAPI, config.NoWork = c.NoAPI, c.NoWork
 	config.Ready = func(listening net.Addr) {
 		if listening != nil {
-			fmt.Fprintln(inv.stdout, "http://"+listening.String())
+			fmt.Fprintln(inv.stdout, c.scheme()+listening.String())
 		}
 	}
 	return replica.Run(inv.ctx, config)

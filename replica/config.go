@@ -31,7 +31,7 @@ type Auth string
 
 // The ways to decide that.
 const (
-	AuthAuto  Auth = "auto"  // on loopback everybody; a bind beyond it is refused as long as there are no tokens
+	AuthAuto  Auth = "auto"  // only with a token; on loopback everybody as long as there never was one
 	AuthToken Auth = "token" // only with a token
 	AuthNone  Auth = "none"  // everybody who gets through to it
 )
@@ -51,6 +51,14 @@ type Config struct {
 	Listen string
 	// Auth says who may call the API; AuthAuto.
 	Auth Auth
+	// RateLimit is how many requests a token may make in a second, and twice as many at once; 1000; negative: any number.
+	RateLimit int
+	// MaxRequests is how many requests are answered at once, streams aside; 1000; negative: any number.
+	MaxRequests int
+	// TLSCert and TLSKey are files in PEM: with them the API is served over TLS, 1.2 and newer.
+	TLSCert, TLSKey string
+	// DebugListen is host:port, on loopback, where Go's profiles are served (/debug/pprof/); "" = nowhere.
+	DebugListen string
 	// NoAPI serves no API, NoWork works on no steps. The replica reconciles in any case.
 	NoAPI, NoWork bool
 
@@ -167,32 +175,27 @@ func (c Config) check() error {
 			Hint: "--heartbeat of a third of --lease",
 		}
 	}
-	return c.checkAuth()
+	return c.checkAPI()
 }
 
-// checkAuth refuses an API that is open to others.
-func (c Config) checkAuth() error {
+// checkAPI refuses an API that cannot be served like this. Whether there are tokens is seen in the database: checkTokens.
+func (c Config) checkAPI() error {
 	switch c.Auth {
-	case AuthToken:
-		return &ConfigError{What: "--auth token is not supported yet: this version has no tokens", Hint: "bind to loopback (--listen " + DefaultListen + "), or --auth none where only friends can connect"}
-	case AuthAuto, AuthNone:
+	case AuthAuto, AuthToken, AuthNone:
 	default:
 		return &ConfigError{What: "--auth is auto, token or none", Hint: "weir serve --help"}
 	}
-	if c.NoAPI {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return &ConfigError{What: "--tls-cert and --tls-key go together: the certificate, and its key", Hint: "--tls-cert cert.pem --tls-key key.pem"}
+	}
+	if c.DebugListen != "" && !OnLoopback(c.DebugListen) {
+		return &ConfigError{What: "--debug-listen is HOST:PORT on loopback: what it shows is nobody else's business", Hint: "--debug-listen 127.0.0.1:6060"}
+	}
+	if c.Listen == "" {
 		return nil
 	}
-	loopback, err := isLoopback(c.Listen)
-	if err != nil {
-		return err
-	}
-	if !loopback && c.Auth != AuthNone {
-		return &ConfigError{
-			What: fmt.Sprintf("without tokens, an API on %s would let everybody who can connect run whatever they like", c.Listen),
-			Hint: "bind to loopback (--listen " + DefaultListen + "), or say --auth none if only friends can connect",
-		}
-	}
-	return nil
+	_, err := isLoopback(c.Listen)
+	return err
 }
 
 // queueName is what queues may be called.

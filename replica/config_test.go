@@ -37,23 +37,24 @@ func TestConfigQueues(t *testing.T) {
 	}
 }
 
-func TestConfigAuth(t *testing.T) {
+func TestConfigAPI(t *testing.T) {
 	t.Parallel()
 	reg := jobs.NewRegistry()
-	for listen, open := range map[string]bool{
-		"": true, "127.0.0.1:0": true, "127.9.9.9:80": true, "[::1]:80": true, "localhost:80": true,
-		":80": false, "0.0.0.0:80": false, "[::]:80": false, "10.0.0.1:80": false, "weir.example:80": false,
+	for name, c := range map[string]Config{
+		"auth":                   {Auth: "some"},
+		"no port":                {Listen: "8080"},
+		"a key without":          {TLSKey: "key.pem"},
+		"a certificate without":  {TLSCert: "cert.pem"},
+		"profiles for everybody": {DebugListen: ":6060"},
+		"profiles, no port":      {DebugListen: "localhost"},
 	} {
-		err := Config{Registry: reg, Listen: listen}.Check()
-		if open {
-			require.NoError(t, err, listen)
-		} else {
-			var refused *ConfigError
-			require.ErrorAs(t, err, &refused, listen)
-		}
-		require.NoError(t, Config{Registry: reg, Listen: listen, Auth: AuthNone}.Check(), listen)
-		require.Error(t, Config{Registry: reg, Listen: listen, Auth: AuthToken}.Check(), listen)
-		require.NoError(t, Config{Registry: reg, Listen: listen, NoAPI: true}.Check(), "health says nothing that others may not know")
+		c.Registry = reg
+		var refused *ConfigError
+		require.ErrorAs(t, c.Check(), &refused, name)
+		require.NotEmpty(t, refused.Hint)
+	}
+	for _, auth := range []Auth{"", AuthAuto, AuthToken, AuthNone} {
+		require.NoError(t, Config{Registry: reg, Listen: ":80", Auth: auth, DebugListen: "127.0.0.1:0"}.Check(), "whether there are tokens is seen later")
 	}
 }
 

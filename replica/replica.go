@@ -31,6 +31,7 @@ type replica struct {
 	ready    atomic.Bool // it takes on work
 	draining atomic.Bool // it takes on no more
 	hurry    context.Context
+	debug    net.Listener // for profiles; nil = none
 
 	pool      *pgxpool.Pool // of everything but heartbeats
 	beatPool  *pgxpool.Pool
@@ -54,14 +55,30 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	encrypted, err := cfg.encrypted()
+	if err != nil {
+		return err
+	}
 	r := &replica{cfg: cfg, id: newID()}
 	defer r.close()
 	if err := r.open(ctx); err != nil {
 		return ended(ctx, err)
 	}
+	if err := r.checkTokens(ctx); err != nil {
+		return ended(ctx, err)
+	}
 	var listener net.Listener
 	if cfg.Listen != "" {
 		if listener, err = listen(ctx, cfg.Listen); err != nil {
+			return ended(ctx, err)
+		}
+		listener = encrypted(listener)
+	}
+	if cfg.DebugListen != "" {
+		if r.debug, err = listen(ctx, cfg.DebugListen); err != nil {
+			if listener != nil {
+				_ = listener.Close()
+			}
 			return ended(ctx, err)
 		}
 	}
@@ -146,6 +163,9 @@ func (r *replica) run(ctx context.Context, listener net.Listener) error {
 	}
 	if listener != nil {
 		loop("serve", func(ctx context.Context) error { return r.serve(ctx, listener) })
+	}
+	if r.debug != nil {
+		loop("serve profiles", func(ctx context.Context) error { return r.serveDebug(ctx, r.debug) })
 	}
 	loop("watch the schema", r.schema.Run)
 	loop("listen for notifications", r.listener.Run)

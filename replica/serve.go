@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Timeouts of the HTTP server. There is none on writing: a log that is followed goes on as long as somebody reads.
+// Timeouts of the HTTP server. The one on writing is package api's: an answer that is followed goes on as long as somebody
+// reads.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 2 * time.Minute // of a whole request, 32 MiB of it

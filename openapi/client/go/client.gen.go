@@ -1663,6 +1663,32 @@ type SchedulePage struct {
 	Next *string `json:"next"`
 }
 
+// Session defines model for Session.
+type Session struct {
+	// ExpiresAt When the token or the session ends; null: never by itself.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// Name The name of the token; null: nobody is asked for one.
+	//
+	// Example: ana
+	Name *string `json:"name"`
+
+	// Scopes What the caller may do: read, submit, work, operate, or admin, which is all of them.
+	//
+	// Example: ["read","submit"]
+	Scopes []string `json:"scopes"`
+}
+
+// SessionRequest defines model for SessionRequest.
+type SessionRequest struct {
+	// Token The token, as weir token create printed it.
+	//
+	// Example: weir_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+	Token string `json:"token"`
+}
+
 // Signal defines model for Signal.
 type Signal struct {
 	// Payload Any JSON: it becomes the output of the step.
@@ -2540,6 +2566,9 @@ type RunsResumeJSONRequestBody = BulkRequest
 // SchedulePutJSONRequestBody defines body for SchedulePut for application/json ContentType.
 type SchedulePutJSONRequestBody = ScheduleBody
 
+// SessionCreateJSONRequestBody defines body for SessionCreate for application/json ContentType.
+type SessionCreateJSONRequestBody = SessionRequest
+
 // AsPlan returns the union data inside the RunSubmitJSONBody as a Plan
 func (t RunSubmitJSONBody) AsPlan() (Plan, error) {
 	var body Plan
@@ -3206,6 +3235,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
 	ScheduleTrigger(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SessionDelete Sign a browser out
+	//
+	// Its session ends, and the answer takes its cookie away. A token that was sent itself stays as it is.
+	//
+	// Corresponds with DELETE /v1/session (the `SessionDelete` operationId).
+	SessionDelete(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SessionGet Say who makes this call
+	//
+	// Every token may ask.
+	//
+	// Corresponds with GET /v1/session (the `SessionGet` operationId).
+	SessionGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SessionCreateWithBody Sign a browser in with a token
+	//
+	// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+	SessionCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SessionCreate Sign a browser in with a token
+	//
+	// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+	SessionCreate(ctx context.Context, body SessionCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StateGet Show everything that is going on
 	//
@@ -4289,6 +4350,78 @@ func (c *Client) ScheduleResume(ctx context.Context, schedule string, reqEditors
 // Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
 func (c *Client) ScheduleTrigger(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewScheduleTriggerRequest(c.Server, schedule, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SessionDelete Sign a browser out
+//
+// Its session ends, and the answer takes its cookie away. A token that was sent itself stays as it is.
+//
+// Corresponds with DELETE /v1/session (the `SessionDelete` operationId).
+func (c *Client) SessionDelete(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSessionDeleteRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SessionGet Say who makes this call
+//
+// Every token may ask.
+//
+// Corresponds with GET /v1/session (the `SessionGet` operationId).
+func (c *Client) SessionGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSessionGetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SessionCreateWithBody Sign a browser in with a token
+//
+// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+func (c *Client) SessionCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSessionCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SessionCreate Sign a browser in with a token
+//
+// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+func (c *Client) SessionCreate(ctx context.Context, body SessionCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSessionCreateRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6723,6 +6856,100 @@ func NewScheduleTriggerRequest(server string, schedule string, params *ScheduleT
 	return req, nil
 }
 
+// NewSessionDeleteRequest constructs an http.Request for the SessionDelete method
+func NewSessionDeleteRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSessionGetRequest constructs an http.Request for the SessionGet method
+func NewSessionGetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSessionCreateRequest calls the generic SessionCreate builder with application/json body
+func NewSessionCreateRequest(server string, body SessionCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSessionCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSessionCreateRequestWithBody constructs an http.Request for the SessionCreate method, with any body, and a specified content type
+func NewSessionCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewStateGetRequest constructs an http.Request for the StateGet method
 func NewStateGetRequest(server string) (*http.Request, error) {
 	var err error
@@ -7355,6 +7582,42 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/schedules/{schedule}/trigger (the `ScheduleTrigger` operationId).
 	ScheduleTriggerWithResponse(ctx context.Context, schedule string, params *ScheduleTriggerParams, reqEditors ...RequestEditorFn) (*ScheduleTriggerResponse, error)
+
+	// SessionDeleteWithResponse Sign a browser out
+	//
+	// Its session ends, and the answer takes its cookie away. A token that was sent itself stays as it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/session (the `SessionDelete` operationId).
+	SessionDeleteWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SessionDeleteResponse, error)
+
+	// SessionGetWithResponse Say who makes this call
+	//
+	// Every token may ask.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/session (the `SessionGet` operationId).
+	SessionGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SessionGetResponse, error)
+
+	// SessionCreateWithBodyWithResponse Sign a browser in with a token
+	//
+	// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+	SessionCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SessionCreateResponse, error)
+
+	// SessionCreateWithResponse Sign a browser in with a token
+	//
+	// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+	SessionCreateWithResponse(ctx context.Context, body SessionCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*SessionCreateResponse, error)
 
 	// StateGetWithResponse Show everything that is going on
 	//
@@ -10000,6 +10263,171 @@ func (r ScheduleTriggerResponse) ContentType() string {
 	return ""
 }
 
+type SessionDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SessionDeleteResponse) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SessionDeleteResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SessionDeleteResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r SessionDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SessionDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SessionDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SessionDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SessionGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SessionGetResponse) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SessionGetResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SessionGetResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r SessionGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SessionGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SessionGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SessionGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SessionCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Session
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SessionCreateResponse) GetJSON200() *Session {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SessionCreateResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SessionCreateResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r SessionCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SessionCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SessionCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SessionCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type StateGetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10995,6 +11423,66 @@ func (c *ClientWithResponses) ScheduleTriggerWithResponse(ctx context.Context, s
 		return nil, err
 	}
 	return ParseScheduleTriggerResponse(rsp)
+}
+
+// SessionDeleteWithResponse Sign a browser out
+//
+// Its session ends, and the answer takes its cookie away. A token that was sent itself stays as it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/session (the `SessionDelete` operationId).
+func (c *ClientWithResponses) SessionDeleteWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SessionDeleteResponse, error) {
+	rsp, err := c.SessionDelete(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSessionDeleteResponse(rsp)
+}
+
+// SessionGetWithResponse Say who makes this call
+//
+// Every token may ask.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/session (the `SessionGet` operationId).
+func (c *ClientWithResponses) SessionGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*SessionGetResponse, error) {
+	rsp, err := c.SessionGet(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSessionGetResponse(rsp)
+}
+
+// SessionCreateWithBodyWithResponse Sign a browser in with a token
+//
+// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+func (c *ClientWithResponses) SessionCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SessionCreateResponse, error) {
+	rsp, err := c.SessionCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSessionCreateResponse(rsp)
+}
+
+// SessionCreateWithResponse Sign a browser in with a token
+//
+// The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/session (the `SessionCreate` operationId).
+func (c *ClientWithResponses) SessionCreateWithResponse(ctx context.Context, body SessionCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*SessionCreateResponse, error) {
+	rsp, err := c.SessionCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSessionCreateResponse(rsp)
 }
 
 // StateGetWithResponse Show everything that is going on
@@ -12927,6 +13415,126 @@ func ParseScheduleTriggerResponse(rsp *http.Response) (*ScheduleTriggerResponse,
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSessionDeleteResponse parses an HTTP response from a SessionDeleteWithResponse call
+func ParseSessionDeleteResponse(rsp *http.Response) (*SessionDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SessionDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSessionGetResponse parses an HTTP response from a SessionGetWithResponse call
+func ParseSessionGetResponse(rsp *http.Response) (*SessionGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SessionGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSessionCreateResponse parses an HTTP response from a SessionCreateWithResponse call
+func ParseSessionCreateResponse(rsp *http.Response) (*SessionCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SessionCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Session
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Problem
