@@ -180,7 +180,7 @@ func TestActorsAndKeysOfTokens(t *testing.T) {
 	require.Equal(t, http.StatusOK, replayed.StatusCode, "keys are by name: a token may be replaced")
 	require.Equal(t, id, replayed.json(t)["id"])
 
-	require.Equal(t, http.StatusAccepted, b.ask("POST", "/v1/runs/"+id+"/cancel", "", ben).StatusCode)
+	require.Equal(t, http.StatusOK, b.ask("POST", "/v1/runs/"+id+"/pause", "", ben).StatusCode)
 	require.Positive(t, scan[int](b, `select count(*) from weir.transitions where run_id = $1 and actor = 'token:ben'`, id))
 }
 
