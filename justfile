@@ -39,6 +39,10 @@ fmt:
 generate:
     tools/generate
 
+# Publishes the API as it is now: from here on CI fails when the document breaks it. Needs an entry in CHANGELOG.md
+baseline: generate
+    cp openapi/openapi.yaml openapi/baseline.yaml
+
 # Writes db/schema.sql anew, after a change to db/migrations (needs PostgreSQL 15's pg_dump), and the queries from it
 schema: && generate
     WEIR_UPDATE_GOLDEN=1 go test -count=1 -run TestGoldenSchema ./db/migrations

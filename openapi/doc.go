@@ -7,3 +7,4 @@ package openapi
 
 //go:generate go run ./generate
 //go:generate oapi-codegen -config client/go/oapi-codegen.yaml openapi-3.0.yaml
+//go:generate ../tools/typescript

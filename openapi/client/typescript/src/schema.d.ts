@@ -287,6 +287,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a full pass now
+         * @description Whichever replica comes first goes through every open run and repairs what does not fit together, as is done every minute anyway. It begins after this call, which does not wait for it; requests that come before it begins share it.
+         */
+        post: operations["refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/runs": {
         parameters: {
             query?: never;
@@ -1545,6 +1565,16 @@ export interface components {
          * @enum {string}
          */
         ReasonCode: "needs_unfinished" | "upstream_failed" | "backoff" | "start_at" | "run_paused" | "queue_paused" | "max_parallel" | "concurrency" | "no_live_worker" | "no_free_slot" | "waiting_signal" | "waiting_approval" | "waiting_decision" | "cancel_requested" | "final" | "running";
+        Refresh: {
+            /** @description Whether somebody had asked before, and the pass had not begun: it serves both. */
+            coalesced: boolean;
+            /**
+             * Format: date-time
+             * @description When this was asked for. The pass that serves it begins later: reconcile.last_pass_at of /v1/state says so.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            requested_at: string;
+        };
         Rerun: {
             /**
              * @description Keys of steps that run again though they had succeeded, with everything downstream of them.
@@ -2614,6 +2644,7 @@ export type Queue = components['schemas']['Queue'];
 export type QueuePage = components['schemas']['QueuePage'];
 export type Reason = components['schemas']['Reason'];
 export type ReasonCode = components['schemas']['ReasonCode'];
+export type Refresh = components['schemas']['Refresh'];
 export type Rerun = components['schemas']['Rerun'];
 export type Run = components['schemas']['Run'];
 export type RunOutputError = components['schemas']['RunOutputError'];
@@ -5643,6 +5674,170 @@ export interface operations {
             };
             /** @description Problem `not_found` */
             404: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "coalesced": false,
+                     *       "requested_at": "2026-05-04T12:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Refresh"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            400: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `forbidden` or `cross_origin` */
+            403: {
                 headers: {
                     "Weir-Build": components["headers"]["Weir-Build"];
                     "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
