@@ -58,6 +58,8 @@ type Config struct {
 	Notify func() NotifyState
 	// Telemetry is what this process could not tell of itself. It must not block. Nil: nothing.
 	Telemetry func() TelemetryState
+	// Streams is how many streams of events are served at once. 0: DefaultStreams.
+	Streams int
 	// OperateOnly leaves only /healthz, /readyz, /v1/version and the document: for replicas that serve no API.
 	OperateOnly bool
 }
@@ -89,6 +91,7 @@ type server struct {
 	public   []string   // patterns of the operations that need no token
 	gate     *gate
 	inFlight atomic.Int64
+	streams  *streams
 	// checked is mux behind the checks of every request.
 	checked http.Handler
 }
@@ -127,6 +130,10 @@ func New(config Config) http.Handler {
 		s.MaxRequests = DefaultMaxRequests
 	}
 	s.gate = newGate(config, s.logInternal)
+	s.streams = defaultStreams()
+	if s.Streams != 0 {
+		s.streams.most = int64(s.Streams)
+	}
 	s.bodyless = bodyless(s.routes())
 	s.doc = theDocument()
 	s.sections = s.newSections()
@@ -148,6 +155,7 @@ func (s *server) routes() *huma.OpenAPI {
 	s.runPlan(routes)
 	s.steps(routes)
 	s.transitions(routes)
+	s.events(routes)
 	s.logs(routes)
 	s.why(routes)
 	s.cancel(routes)
@@ -225,8 +233,12 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 		problem.write(w, r)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.Within)
-	defer cancel()
+	ctx := r.Context()
+	if !endless(pattern) {
+		bounded, cancel := context.WithTimeout(ctx, s.Within)
+		defer cancel()
+		ctx = bounded
+	}
 	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, int64(s.Limits.Body))
 	if s.bodyless[pattern] {

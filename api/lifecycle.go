@@ -27,6 +27,7 @@ type Lifecycle interface {
 	StepList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.StepView], error)
 	StepWhy(ctx context.Context, run uuid.UUID, key string) (*lifecycle.Why, error)
 	TransitionList(ctx context.Context, run uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.TransitionView], error)
+	RunFollow(ctx context.Context, run uuid.UUID, cursor string) (*lifecycle.Follow, error)
 	LogList(ctx context.Context, run uuid.UUID, filter lifecycle.LogFilter, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LogView], error)
 
 	Refresh(ctx context.Context) (lifecycle.Refreshing, error)

@@ -26,6 +26,7 @@ type Config struct {
 	PollInterval time.Duration   // how often to look without being told, about; 1s; negative: never
 	Nudge        <-chan struct{} // weir_dirty was notified: look now; nil: never
 	Refresh      <-chan struct{} // weir_refresh was notified: somebody asks for a full pass; nil: never
+	FollowNudge  <-chan struct{} // the same, for those who follow runs
 
 	pauses *pauses // where a test holds the engine; nil: nowhere
 }
@@ -47,6 +48,7 @@ type Engine struct {
 	fires    *alarm // when to look at the schedules
 	pauses   *pauses
 	known    kindCache
+	follower *follower // looks for those who follow runs
 
 	submits  *group[Submission, Submitted]
 	larges   *group[Submission, Submitted] // of plans that take so long that no other should wait for them
@@ -76,6 +78,7 @@ func New(c Config) *Engine {
 		actor: "reconcile:" + c.Replica.String(), dirty: make(chan struct{}, 1), asked: make(chan struct{}, 1), bulks: make(chan struct{}, 1),
 		soon: newAlarm(), fires: newAlarm(), pauses: c.pauses,
 	}
+	e.follower = newFollower(e.q, c.FollowNudge, c.Logger)
 	e.submits = newGroup(submitMost, 2, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
 	e.larges = newGroup(1, 1, e.submitFlush).sized(sizeOfSubmission, submitLarge, submitWithin)
 	e.starts = newGroup(startMost, 2, e.startFlush)

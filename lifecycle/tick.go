@@ -24,6 +24,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return e.bulkWork(ctx) })
 	g.Go(func() error { return e.schedules(ctx) })
 	g.Go(func() error { return e.refreshes(ctx) })
+	g.Go(func() error { return e.follower.run(ctx) })
 	g.Go(func() error { return e.everySecond(ctx, "expire what nobody ends", e.expireOnce) })
 	g.Go(func() error { return e.everySecond(ctx, "sweep", e.sweepOnce) })
 	if err := g.Wait(); err != nil {

@@ -23,12 +23,14 @@ type engine interface {
 // newEngines makes the engine of the replica and one that has connections of its own, for heartbeats.
 func (r *replica) newEngines() {
 	dirty, _ := r.listener.Subscribe(db.ChannelDirty)
+	follow, _ := r.listener.Subscribe(db.ChannelDirty)
 	refresh, _ := r.listener.Subscribe(db.ChannelRefresh)
 	config := lifecycle.Config{
 		Pool: r.pool, Replica: r.id, Logger: r.cfg.Logger, Lease: r.cfg.Lease, PollInterval: r.cfg.PollInterval, Nudge: dirty, Refresh: refresh,
+		FollowNudge:    follow,
 		ObserverFailed: r.telemetry.failed,
 	}
 	r.engine = lifecycle.New(config)
-	config.Pool, config.Nudge, config.Refresh = r.beatPool, nil, nil
+	config.Pool, config.Nudge, config.Refresh, config.FollowNudge = r.beatPool, nil, nil, nil
 	r.beats = lifecycle.New(config)
 }

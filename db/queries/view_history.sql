@@ -1,6 +1,6 @@
 -- name: TransitionViews :many
 -- limit 1: each step is looked up by its key, however many steps the planner thinks a run has.
-select t.xid::text as xid, t.id, t.at, t.run_id, coalesce(s.key, '')::text as step_key, t.attempt, t.from_state, t.to_state, t.actor, t.cause, t.detail
+select t.xid::text as xid, t.id, t.at, t.run_id, coalesce(t.step, 0)::int as step, coalesce(s.key, '')::text as step_key, t.attempt, t.from_state, t.to_state, t.actor, t.cause, t.detail
 from weir.transitions t
 left join lateral (select x.key from weir.steps x where x.run_id = t.run_id and x.step = t.step limit 1) s on true
 where t.run_id = @run

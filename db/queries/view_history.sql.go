@@ -101,7 +101,7 @@ func (q *Queries) LogViews(ctx context.Context, arg LogViewsParams) ([]LogViewsR
 }
 
 const transitionViews = `-- name: TransitionViews :many
-select t.xid::text as xid, t.id, t.at, t.run_id, coalesce(s.key, '')::text as step_key, t.attempt, t.from_state, t.to_state, t.actor, t.cause, t.detail
+select t.xid::text as xid, t.id, t.at, t.run_id, coalesce(t.step, 0)::int as step, coalesce(s.key, '')::text as step_key, t.attempt, t.from_state, t.to_state, t.actor, t.cause, t.detail
 from weir.transitions t
 left join lateral (select x.key from weir.steps x where x.run_id = t.run_id and x.step = t.step limit 1) s on true
 where t.run_id = $1
@@ -123,6 +123,7 @@ type TransitionViewsRow struct {
 	ID        int64
 	At        time.Time
 	RunID     uuid.UUID
+	Step      int32
 	StepKey   string
 	Attempt   *int32
 	FromState string
@@ -152,6 +153,7 @@ func (q *Queries) TransitionViews(ctx context.Context, arg TransitionViewsParams
 			&i.ID,
 			&i.At,
 			&i.RunID,
+			&i.Step,
 			&i.StepKey,
 			&i.Attempt,
 			&i.FromState,
