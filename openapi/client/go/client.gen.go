@@ -2440,6 +2440,12 @@ type RunBykeyParams struct {
 // RunBykeyParamsOnConflict defines parameters for RunBykey.
 type RunBykeyParamsOnConflict string
 
+// RunEventsParams defines parameters for RunEvents.
+type RunEventsParams struct {
+	// LastEventID The id of the last event that was seen: the stream goes on after it, without a gap in the history. Without it, it begins at the beginning.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // LogListParams defines parameters for LogList.
 type LogListParams struct {
 	// Limit How many items a page has at most.
@@ -2974,6 +2980,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/runs/{run}/cancel (the `RunCancel` operationId).
 	RunCancel(ctx context.Context, run openapi_types.UUID, body RunCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunEvents Follow a run
+	//
+	// Server-sent events: the history of the run from its beginning on, or from Last-Event-ID on, then what happens while it happens. The history has no gaps, also not between streams: who is cut off goes on with Last-Event-ID, as browsers do by themselves. A client that takes longer than 10 s to read is cut off. A stream whose token is no longer valid ends within 15 s.
+	//
+	// Corresponds with GET /v1/runs/{run}/events (the `RunEvents` operationId).
+	RunEvents(ctx context.Context, run openapi_types.UUID, params *RunEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LogList List what the steps of a run wrote
 	//
@@ -3759,6 +3772,23 @@ func (c *Client) RunCancelWithBody(ctx context.Context, run openapi_types.UUID, 
 // Corresponds with POST /v1/runs/{run}/cancel (the `RunCancel` operationId).
 func (c *Client) RunCancel(ctx context.Context, run openapi_types.UUID, body RunCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRunCancelRequest(c.Server, run, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunEvents Follow a run
+//
+// Server-sent events: the history of the run from its beginning on, or from Last-Event-ID on, then what happens while it happens. The history has no gaps, also not between streams: who is cut off goes on with Last-Event-ID, as browsers do by themselves. A client that takes longer than 10 s to read is cut off. A stream whose token is no longer valid ends within 15 s.
+//
+// Corresponds with GET /v1/runs/{run}/events (the `RunEvents` operationId).
+func (c *Client) RunEvents(ctx context.Context, run openapi_types.UUID, params *RunEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunEventsRequest(c.Server, run, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5626,6 +5656,55 @@ func NewRunCancelRequestWithBody(server string, run openapi_types.UUID, contentT
 	return req, nil
 }
 
+// NewRunEventsRequest constructs an http.Request for the RunEvents method
+func NewRunEventsRequest(server string, run openapi_types.UUID, params *RunEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "run", run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs/%s/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewLogListRequest constructs an http.Request for the LogList method
 func NewLogListRequest(server string, run openapi_types.UUID, params *LogListParams) (*http.Request, error) {
 	var err error
@@ -7292,6 +7371,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/runs/{run}/cancel (the `RunCancel` operationId).
 	RunCancelWithResponse(ctx context.Context, run openapi_types.UUID, body RunCancelJSONRequestBody, reqEditors ...RequestEditorFn) (*RunCancelResponse, error)
 
+	// RunEventsWithResponse Follow a run
+	//
+	// Server-sent events: the history of the run from its beginning on, or from Last-Event-ID on, then what happens while it happens. The history has no gaps, also not between streams: who is cut off goes on with Last-Event-ID, as browsers do by themselves. A client that takes longer than 10 s to read is cut off. A stream whose token is no longer valid ends within 15 s.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/runs/{run}/events (the `RunEvents` operationId).
+	RunEventsWithResponse(ctx context.Context, run openapi_types.UUID, params *RunEventsParams, reqEditors ...RequestEditorFn) (*RunEventsResponse, error)
+
 	// LogListWithResponse List what the steps of a run wrote
 	//
 	// Steps in the order of the plan, and the attempts of each one after another. Within one step, new lines only come at the end: who follows a run goes on, step by step, from the last id that it saw.
@@ -8888,6 +8976,54 @@ func (r RunCancelResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RunCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RunEventsResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RunEventsResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r RunEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10936,6 +11072,21 @@ func (c *ClientWithResponses) RunCancelWithResponse(ctx context.Context, run ope
 	return ParseRunCancelResponse(rsp)
 }
 
+// RunEventsWithResponse Follow a run
+//
+// Server-sent events: the history of the run from its beginning on, or from Last-Event-ID on, then what happens while it happens. The history has no gaps, also not between streams: who is cut off goes on with Last-Event-ID, as browsers do by themselves. A client that takes longer than 10 s to read is cut off. A stream whose token is no longer valid ends within 15 s.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/runs/{run}/events (the `RunEvents` operationId).
+func (c *ClientWithResponses) RunEventsWithResponse(ctx context.Context, run openapi_types.UUID, params *RunEventsParams, reqEditors ...RequestEditorFn) (*RunEventsResponse, error) {
+	rsp, err := c.RunEvents(ctx, run, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunEventsResponse(rsp)
+}
+
 // LogListWithResponse List what the steps of a run wrote
 //
 // Steps in the order of the plan, and the attempts of each one after another. Within one step, new lines only come at the end: who follows a run goes on, step by step, from the last id that it saw.
@@ -12407,6 +12558,39 @@ func ParseRunCancelResponse(rsp *http.Response) (*RunCancelResponse, error) {
 		}
 		response.JSON202 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunEventsResponse parses an HTTP response from a RunEventsWithResponse call
+func ParseRunEventsResponse(rsp *http.Response) (*RunEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
