@@ -340,7 +340,12 @@ func TestEventsProblems(t *testing.T) {
 	elsewhere.exec(`update weir.schema_info set epoch = gen_random_uuid()`) // databases of tests are copies of one
 	foreign := elsewhere.submit(onePlan)
 	elsewhere.start(foreign)
-	id := elsewhere.get("/v1/runs/" + foreign.String() + "/transitions")["items"].([]any)[0].(map[string]any)["id"].(string)
+	var items []any
+	require.Eventually(t, func() bool { // once no older transaction is open, of other tests for example
+		items = elsewhere.get("/v1/runs/" + foreign.String() + "/transitions")["items"].([]any)
+		return len(items) > 0
+	}, eventually, often)
+	id := items[0].(map[string]any)["id"].(string)
 	for _, last := range []string{"x", "====", id, strings.Repeat("x", 600)} {
 		problem(t, b.ask(http.MethodGet, path, "", lastEventIDHeader+": "+last), http.StatusUnprocessableEntity, "invalid_request")
 	}

@@ -388,6 +388,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/runs/{run}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a run
+         * @description Server-sent events: the history of the run from its beginning on, or from Last-Event-ID on, then what happens while it happens. The history has no gaps, also not between streams: who is cut off goes on with Last-Event-ID, as browsers do by themselves. A client that takes longer than 10 s to read is cut off. A stream whose token is no longer valid ends within 15 s.
+         */
+        get: operations["run-events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/runs/{run}/logs": {
         parameters: {
             query?: never;
@@ -7167,6 +7187,184 @@ export interface operations {
             };
             /** @description Problem `illegal_transition` */
             409: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "run-events": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the last event that was seen: the stream goes on after it, without a gap in the history. Without it, it begins at the beginning. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The id of the run. */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description Events, until the run has ended. `id` is the cursor of the last transition that was sent. `event` and `data` are
+             *
+             *     - `transition`: a Transition, in the order of the history,
+             *     - `log`: a Log, of attempts in the order of their lines, and before the transition that ends the attempt,
+             *     - `gap`: `{"run", "reason"}`, after Last-Event-ID: log lines may be missing, which GET /v1/runs/{run}/logs has,
+             *     - `end`: the Run, which is final and whose history was sent; the server closes, and there is nothing to come back for.
+             *
+             *     A comment comes every 15 s.
+             */
+            200: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: dAEB
+                     *     event: transition
+                     *     data: {"id": "dAEB", "step": "build", "from": "available", "to": "running"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `forbidden` */
+            403: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `not_found` */
+            404: {
                 headers: {
                     "Weir-Build": components["headers"]["Weir-Build"];
                     "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
