@@ -70,12 +70,16 @@ func (b *bundle) serving() (url string, stop func()) {
 }
 
 // follow opens a stream.
-func (b *bundle) follow(url string, run uuid.UUID, last string) *sseStream {
+func (b *bundle) follow(url string, run uuid.UUID, last string, headers ...string) *sseStream {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, url+"/v1/runs/"+run.String()+"/events", nil)
 	require.NoError(b.t, err)
 	if last != "" {
 		r.Header.Set(lastEventIDHeader, last)
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
 	}
 	answer, err := http.DefaultClient.Do(r)
 	require.NoError(b.t, err)
@@ -328,6 +332,27 @@ func TestEventsEnd(t *testing.T) {
 	stop()
 	require.Empty(t, stream.rest())
 	require.Eventually(t, func() bool { return s.streams.open.Load() == 0 }, eventually, often)
+}
+
+// TestEventsOfARevokedToken: a stream ends soon after its token.
+func TestEventsOfARevokedToken(t *testing.T) {
+	t.Parallel()
+	b, tokens := guarded(t)
+	b.engine()
+	b.handler.(*server).streams.comment = 10 * time.Millisecond
+	url, _ := b.serving()
+	run := b.submit(onePlan)
+	good, other := token(t, tokens, "good", "read"), token(t, tokens, "other", "read")
+	stream, goesOn := b.follow(url, run, "", good), b.follow(url, run, "", other)
+	_, ok := stream.next()
+	require.True(t, ok)
+	_, err := tokens.TokenRevoke(t.Context(), "good")
+	require.NoError(t, err)
+	require.Empty(t, stream.rest())
+	for range 3 {
+		_, ok := goesOn.next()
+		require.True(t, ok)
+	}
 }
 
 func TestEventsProblems(t *testing.T) {

@@ -847,6 +847,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say who makes this call
+         * @description Every token may ask.
+         */
+        get: operations["session-get"];
+        put?: never;
+        /**
+         * Sign a browser in with a token
+         * @description The cookie of the answer stands for the token in every call of the browser, for 12 hours and never longer than the token. It ends with the token at once, and with `session-delete`.
+         */
+        post: operations["session-create"];
+        /**
+         * Sign a browser out
+         * @description Its session ends, and the answer takes its cookie away. A token that was sent itself stays as it is.
+         */
+        delete: operations["session-delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/state": {
         parameters: {
             query?: never;
@@ -1935,6 +1963,34 @@ export interface components {
             /** @description The cursor of the next page; null: this was the last one. */
             next: string | null;
         };
+        Session: {
+            /**
+             * Format: date-time
+             * @description When the token or the session ends; null: never by itself.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            expires_at: string | null;
+            /**
+             * @description The name of the token; null: nobody is asked for one.
+             * @example ana
+             */
+            name: string | null;
+            /**
+             * @description What the caller may do: read, submit, work, operate, or admin, which is all of them.
+             * @example [
+             *       "read",
+             *       "submit"
+             *     ]
+             */
+            scopes: string[];
+        };
+        SessionRequest: {
+            /**
+             * @description The token, as weir token create printed it.
+             * @example weir_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            token: string;
+        };
         Signal: {
             /** @description Any JSON: it becomes the output of the step. */
             payload?: unknown;
@@ -2675,6 +2731,8 @@ export type RunSteps = components['schemas']['RunSteps'];
 export type Schedule = components['schemas']['Schedule'];
 export type ScheduleBody = components['schemas']['ScheduleBody'];
 export type SchedulePage = components['schemas']['SchedulePage'];
+export type Session = components['schemas']['Session'];
+export type SessionRequest = components['schemas']['SessionRequest'];
 export type Signal = components['schemas']['Signal'];
 export type Slot = components['schemas']['Slot'];
 export type SlotPage = components['schemas']['SlotPage'];
@@ -12721,6 +12779,498 @@ export interface operations {
                 };
             };
             /** @description Problem `invalid_request` or `plan_invalid` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "session-get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-05-04T12:00:00.123456Z",
+                     *       "name": "ana",
+                     *       "scopes": [
+                     *         "read",
+                     *         "submit"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "session-create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The token. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "weir_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SessionRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-05-04T12:00:00.123456Z",
+                     *       "name": "ana",
+                     *       "scopes": [
+                     *         "read",
+                     *         "submit"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            400: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `cross_origin` */
+            403: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "session-delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-05-04T12:00:00.123456Z",
+                     *       "name": "ana",
+                     *       "scopes": [
+                     *         "read",
+                     *         "submit"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            400: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `cross_origin` */
+            403: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
             422: {
                 headers: {
                     "Weir-Build": components["headers"]["Weir-Build"];
