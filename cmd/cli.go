@@ -23,6 +23,7 @@ type cli struct {
 	Queue    queueCommands    `cmd:"" help:"List queues, and pause and resume them."`
 	Plan     plans            `cmd:"" help:"Check plans, and keep them under a name, in versions."`
 	Schedule scheduleCommands `cmd:"" help:"Run named plans again and again: make, list, pause and trigger schedules."`
+	Token    tokenCommands    `cmd:"" help:"Make, list and revoke tokens for the API."`
 	Migrate  migrate          `cmd:"" help:"Bring the database to the schema that this binary works with, and back."`
 	Doctor   doctor           `cmd:"" help:"Look for what is commonly wrong; exit code 1 if anything is."`
 	Openapi  openapi          `cmd:"" help:"Print the OpenAPI document of the API."`
