@@ -24,9 +24,15 @@ const schemaPrefix = "#/components/schemas/"
 // document is the published description of the API, in both versions of OpenAPI.
 type document struct {
 	json31, json30 []byte
-	digest         string // SHA-256 of json31
+	digest         string // SHA-256 of json31 without the line that has it
 	page           func() *docsPage
 }
+
+// Members of info in the document.
+const (
+	schemaExtension = "x-weir-schema-version" // the newest version of the database that this binary brings
+	digestExtension = "x-weir-digest"
+)
 
 // OpenAPI is the document of the API in OpenAPI 3.1, as indented JSON.
 func OpenAPI() []byte { return bytes.Clone(theDocument().json31) }
@@ -85,9 +91,12 @@ func newDocument(doc *huma.OpenAPI) *document {
 	finishTree(tree)
 	stateParameter(tree)
 	addExamples(tree)
-	d := &document{json31: indented(tree)}
-	sum := sha256.Sum256(d.json31)
-	d.digest = hex.EncodeToString(sum[:])
+	info := tree["info"].(map[string]any)
+	info[schemaExtension] = lifecycle.SchemaVersion()
+	sum := sha256.Sum256(indented(tree))
+	d := &document{digest: hex.EncodeToString(sum[:])}
+	info[digestExtension] = d.digest
+	d.json31 = indented(tree)
 	d.page = sync.OnceValue(func() *docsPage { return newDocsPage(d.json31) })
 	downgrade(tree)
 	tree["openapi"] = "3.0.3"

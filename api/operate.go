@@ -17,7 +17,7 @@ type VersionInfo struct {
 	SchemaMin     int       `json:"schema_min" doc:"The oldest version that a binary may embed to run on this database." example:"1"`
 	RiverSchema   int       `json:"river_schema" doc:"The version of River's tables." example:"6"`
 	Build         BuildInfo `json:"build" doc:"What this binary was built from."`
-	OpenAPIDigest string    `json:"openapi_digest" doc:"SHA-256 of /openapi.json, in hexadecimal digits."`
+	OpenAPIDigest string    `json:"openapi_digest" doc:"Of the document: x-weir-digest in its info, which is the SHA-256 of /openapi.json without the line that has it, in hexadecimal digits."`
 }
 
 // BuildInfo is what a binary was built from.

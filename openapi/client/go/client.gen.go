@@ -2301,7 +2301,7 @@ type VersionInfo struct {
 	API   int64     `json:"api"`
 	Build BuildInfo `json:"build"`
 
-	// OpenapiDigest SHA-256 of /openapi.json, in hexadecimal digits.
+	// OpenapiDigest Of the document: x-weir-digest in its info, which is the SHA-256 of /openapi.json without the line that has it, in hexadecimal digits.
 	OpenapiDigest string `json:"openapi_digest"`
 
 	// RiverSchema The version of River's tables.

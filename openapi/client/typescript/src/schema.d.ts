@@ -2637,7 +2637,7 @@ export interface components {
             api: number;
             /** @description What this binary was built from. */
             build: components["schemas"]["BuildInfo"];
-            /** @description SHA-256 of /openapi.json, in hexadecimal digits. */
+            /** @description Of the document: x-weir-digest in its info, which is the SHA-256 of /openapi.json without the line that has it, in hexadecimal digits. */
             openapi_digest: string;
             /**
              * Format: int64
