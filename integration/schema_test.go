@@ -59,3 +59,35 @@ func TestS2SchemaOutOfRange(t *testing.T) {
 		})
 	}
 }
+
+// TestS2OneVersionBehind starts a replica on a database that somebody has migrated one version beyond it, and which still
+// takes binaries like it: it works, and the difference shows.
+func TestS2OneVersionBehind(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, cluster.Config{})
+	c.Exec("update weir.schema_info set version = version + 1")
+	r := c.Serve()
+	require.Equal(t, lifecycle.RunSucceeded, c.RunEnds(c.Submit(r, "{name: behind, steps: [{key: a, kind: noop}]}")))
+	state := stateOf(t, r)
+	require.True(t, state.Skew)
+	require.Len(t, state.Replicas, 1)
+	require.Equal(t, state.Version.Schema, state.Replicas[0].Schema+1)
+	require.Empty(t, state.Degraded)
+	r.Stop()
+	c.NoViolations()
+}
+
+// TestS2AnotherBuild starts a replica that is not the build that was to be deployed, with a step waiting.
+func TestS2AnotherBuild(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t, cluster.Config{})
+	idle := c.Serve("--queue", "default=0")
+	run := c.Submit(idle, "{name: waits, steps: [{key: a, kind: noop}]}")
+	idle.Stop()
+	p := c.Launch(c.URL, "--expect-build", "0123456789ab")
+	require.Equal(t, 1, p.Wait())
+	require.Contains(t, p.Stderr(), "build 0123456789ab is expected")
+	require.Contains(t, p.Stderr(), "\ntry: ")
+	require.Equal(t, lifecycle.StepAvailable, c.Step(run, "a").State)
+	require.Zero(t, cluster.Value[int](c, `select count(*)::int from weir.workers where pid = $1`, p.PID()))
+}
