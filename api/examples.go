@@ -61,7 +61,7 @@ func exampleOf(schemas map[string]any, schema map[string]any, place string) any 
 	if value, ok := schema["const"]; ok {
 		return value
 	}
-	if mayBeNull(schema) {
+	if mayBeNull(schema) && !strings.HasPrefix(place, "State.") { // all of State is there, unless something is wrong
 		return nil
 	}
 	if values, ok := schema["enum"].([]any); ok {
@@ -77,7 +77,11 @@ func exampleOf(schemas map[string]any, schema map[string]any, place string) any 
 
 // exampleOfType is a value of a schema that says nothing but a type.
 func exampleOfType(schemas map[string]any, schema map[string]any, place string) any {
-	switch schema["type"] {
+	kind := schema["type"]
+	if kinds, ok := kind.([]any); ok {
+		kind = kinds[0]
+	}
+	switch kind {
 	case huma.TypeObject:
 		value := map[string]any{}
 		properties, _ := schema["properties"].(map[string]any)
@@ -169,6 +173,7 @@ func exampleValues() map[string]any {
 		"Schedule.due_at":            "2026-05-05T00:30:00.000000Z",
 		"Slot.slot":                  "2026-05-05T00:30:00.000000Z",
 		"Slot.due_at":                "2026-05-05T00:30:00.000000Z",
+		"State.degraded":             []any{},
 		"BuildInfo.time":             "2026-05-01T12:00:00.000000Z",
 		"VersionInfo.openapi_digest": exampleDigest,
 	}

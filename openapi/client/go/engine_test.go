@@ -106,6 +106,18 @@ func TestEveryCall(t *testing.T) {
 	_, err = weir.Ready(ctx)
 	require.NoError(t, err)
 
+	whole, err := weir.State(ctx)
+	require.NoError(t, err)
+	require.NotNil(t, whole.Value.Counts)
+	asked, err := weir.Refresh(ctx)
+	require.NoError(t, err)
+	require.False(t, asked.Value.Coalesced)
+	session, err := weir.Session(ctx)
+	require.NoError(t, err)
+	require.Nil(t, session.Value.Name, "nobody is asked for a token")
+	_, err = weir.SessionDelete(ctx)
+	require.NoError(t, err)
+
 	_, err = weir.RunGet(ctx, uuid.New())
 	var problem *client.Problem
 	require.ErrorAs(t, err, &problem)

@@ -38,6 +38,7 @@ type Config struct {
 type Weir struct {
 	config Config
 	client *Client
+	stream *Client // whose answers may take any time
 }
 
 // Answer is a resource, as a value and as the JSON that came.
@@ -72,18 +73,27 @@ func New(config Config) (*Weir, error) {
 	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
 		return nil, errors.New("the server is not http://HOST:PORT or https://HOST:PORT")
 	}
-	client, err := NewClient(config.Server, WithHTTPClient(config.HTTP), WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+	edit := WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("User-Agent", config.UserAgent)
-		r.Header.Set("Accept", "application/json")
+		if r.Header.Get("Accept") == "" {
+			r.Header.Set("Accept", "application/json")
+		}
 		if config.Token != "" {
 			r.Header.Set("Authorization", "Bearer "+config.Token)
 		}
 		return nil
-	}))
+	})
+	endless := *config.HTTP
+	endless.Timeout = 0
+	stream, err := NewClient(config.Server, WithHTTPClient(&endless), edit)
 	if err != nil {
 		return nil, err
 	}
-	return &Weir{config: config, client: client}, nil
+	client, err := NewClient(config.Server, WithHTTPClient(config.HTTP), edit)
+	if err != nil {
+		return nil, err
+	}
+	return &Weir{config: config, client: client, stream: stream}, nil
 }
 
 // call makes a call, again and again while that may help, and reads the answer.

@@ -13355,27 +13355,171 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "counts": null,
-                     *       "degraded": [
+                     *       "counts": {
+                     *         "runs": {
+                     *           "cancelled": null,
+                     *           "failed": null,
+                     *           "paused": 0,
+                     *           "running": 0,
+                     *           "succeeded": null
+                     *         },
+                     *         "steps": {
+                     *           "available": 0,
+                     *           "cancelled": null,
+                     *           "crashed": null,
+                     *           "failed": null,
+                     *           "lost": null,
+                     *           "pending": 0,
+                     *           "retrying": 0,
+                     *           "running": 0,
+                     *           "skipped": null,
+                     *           "succeeded": null,
+                     *           "timed_out": null,
+                     *           "waiting": 0
+                     *         }
+                     *       },
+                     *       "degraded": [],
+                     *       "generated_at": "2026-05-04T12:00:00.123456Z",
+                     *       "notify": {
+                     *         "lag": "1h30m",
+                     *         "mode": "listen",
+                     *         "since": "2026-05-04T12:00:00.123456Z"
+                     *       },
+                     *       "queues": [
                      *         {
-                     *           "as_of": "2026-05-04T12:00:00.123456Z",
-                     *           "reason": "timed out",
-                     *           "section": "queues"
+                     *           "available": 0,
+                     *           "name": "default",
+                     *           "oldest_at": "2026-05-04T12:00:00.123456Z",
+                     *           "paused": false,
+                     *           "running": 0
                      *         }
                      *       ],
-                     *       "generated_at": "2026-05-04T12:00:00.123456Z",
-                     *       "notify": null,
-                     *       "queues": null,
-                     *       "reconcile": null,
-                     *       "replicas": null,
-                     *       "retrying": null,
-                     *       "running": null,
-                     *       "skew": null,
-                     *       "telemetry": null,
-                     *       "tracked": null,
-                     *       "version": null,
-                     *       "waiting": null,
-                     *       "workers": null
+                     *       "reconcile": {
+                     *         "dirty": 0,
+                     *         "last_pass_at": "2026-05-04T12:00:00.123456Z",
+                     *         "oldest_dirty_at": "2026-05-04T12:00:00.123456Z",
+                     *         "quarantined": [
+                     *           {
+                     *             "at": "2026-05-04T12:00:00.123456Z",
+                     *             "error": "",
+                     *             "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "replicas": [
+                     *         {
+                     *           "build": "v0.1.0-4f9c1d2",
+                     *           "host": "weir-1",
+                     *           "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "lease_until": "2026-05-04T12:00:00.123456Z",
+                     *           "notify": "listen",
+                     *           "running": 0,
+                     *           "schema": 1,
+                     *           "seen_at": "2026-05-04T12:00:00.123456Z",
+                     *           "slots": 500,
+                     *           "started_at": "2026-05-04T12:00:00.123456Z"
+                     *         }
+                     *       ],
+                     *       "retrying": {
+                     *         "items": [
+                     *           {
+                     *             "attempt": null,
+                     *             "error": null,
+                     *             "kind": "exec",
+                     *             "name": "nightly",
+                     *             "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *             "run_after": "2026-05-04T12:00:00.123456Z",
+                     *             "since": "2026-05-04T12:00:00.123456Z",
+                     *             "step": "build",
+                     *             "worker": null
+                     *           }
+                     *         ],
+                     *         "total": 0
+                     *       },
+                     *       "running": {
+                     *         "items": [
+                     *           {
+                     *             "attempt": null,
+                     *             "error": null,
+                     *             "kind": "exec",
+                     *             "name": "nightly",
+                     *             "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *             "run_after": "2026-05-04T12:00:00.123456Z",
+                     *             "since": "2026-05-04T12:00:00.123456Z",
+                     *             "step": "build",
+                     *             "worker": null
+                     *           }
+                     *         ],
+                     *         "total": 0
+                     *       },
+                     *       "skew": false,
+                     *       "telemetry": {
+                     *         "dropped": 0,
+                     *         "failures": 0
+                     *       },
+                     *       "tracked": {
+                     *         "items": [
+                     *           {
+                     *             "attempt": null,
+                     *             "error": null,
+                     *             "kind": "exec",
+                     *             "name": "nightly",
+                     *             "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *             "run_after": "2026-05-04T12:00:00.123456Z",
+                     *             "since": "2026-05-04T12:00:00.123456Z",
+                     *             "step": "build",
+                     *             "worker": null
+                     *           }
+                     *         ],
+                     *         "total": 0
+                     *       },
+                     *       "version": {
+                     *         "api": 1,
+                     *         "build": {
+                     *           "modified": false,
+                     *           "revision": "4f9c1d2",
+                     *           "time": "2026-05-01T12:00:00.000000Z",
+                     *           "version": "v0.1.0"
+                     *         },
+                     *         "openapi_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "river_schema": 6,
+                     *         "schema": 1,
+                     *         "schema_min": 1
+                     *       },
+                     *       "waiting": {
+                     *         "items": [
+                     *           {
+                     *             "attempt": null,
+                     *             "error": null,
+                     *             "kind": "exec",
+                     *             "name": "nightly",
+                     *             "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *             "run_after": "2026-05-04T12:00:00.123456Z",
+                     *             "since": "2026-05-04T12:00:00.123456Z",
+                     *             "step": "build",
+                     *             "worker": null
+                     *           }
+                     *         ],
+                     *         "total": 0
+                     *       },
+                     *       "workers": [
+                     *         {
+                     *           "capacity": 0,
+                     *           "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "kinds": [
+                     *             ""
+                     *           ],
+                     *           "lease_until": "2026-05-04T12:00:00.123456Z",
+                     *           "name": "",
+                     *           "protocol": null,
+                     *           "queues": [
+                     *             ""
+                     *           ],
+                     *           "running": 0,
+                     *           "sdk": null,
+                     *           "seen_at": "2026-05-04T12:00:00.123456Z"
+                     *         }
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["State"];
