@@ -47,7 +47,7 @@ func TestTypeScriptClient(t *testing.T) {
 		}
 		require.NoError(t, err, "%s", out)
 	}
-	for _, script := range []string{"check", "test", "e2e"} {
+	for _, script := range []string{"check", "test", "e2e", "example"} {
 		out, err := npm("run", "--silent", script)
 		require.NoError(t, err, "npm run %s:\n%s", script, out)
 		if script == "example" {

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 
-import { createWeir, WeirProblem, type Plan, type ProblemCode, type Run, type Weir } from "../src/index.js";
+import { createWeir, WeirProblem, type Plan, type ProblemCode, type Run, type Transition, type Weir } from "../src/index.js";
 
 const server = process.env.WEIR_SERVER;
 assert.ok(server, "WEIR_SERVER says which server");
@@ -22,11 +21,10 @@ const hello: Plan = {
 const long: Plan = { name: "long", steps: [{ key: "a", kind: "sleep", with: { duration: "1h" } }] };
 
 async function ends(run: string): Promise<Run> {
-  for (;;) {
-    const now = await weir.run(run);
-    if (now.finished_at !== null) return now;
-    await wait(20);
+  for await (const event of weir.follow(run)) {
+    if (event.event === "end") return event.data;
   }
+  throw new Error("it ended before the run");
 }
 
 test("a run is submitted and ends", async () => {
@@ -37,6 +35,30 @@ test("a run is submitted and ends", async () => {
   assert.equal(step.output, "hello world");
   const found = await weir.get("/v1/runs", { params: { query: { label: ["made:by TypeScript"], state: "succeeded", limit: 1 } } });
   assert.equal(found.items[0]?.id, run.id);
+});
+
+test("a run is followed, from the beginning and from an event on", async () => {
+  const run = await weir.submit({ ...hello, steps: [{ key: "say", kind: "exec", with: { command: ["sh", "-c", "echo hello; echo world"] } }, ...long.steps.slice(1)] });
+  const seen: Transition[] = [];
+  const lines: string[] = [];
+  for await (const event of weir.follow(run.id)) {
+    if (event.event === "transition") {
+      assert.equal(event.data.id, event.id);
+      seen.push(event.data);
+    }
+    if (event.event === "log") lines.push(event.data.text);
+    if (event.event === "end") assert.equal(event.data.state, "succeeded");
+  }
+  assert.deepEqual(lines, ["hello", "world"]);
+  const history = await weir.get("/v1/runs/{run}/transitions", { params: { path: { run: run.id } } });
+  assert.deepEqual(seen, history.items);
+  const rest: Transition[] = [];
+  const after = seen[1];
+  assert.ok(after);
+  for await (const event of weir.follow(run.id, { lastEventId: after.id })) {
+    if (event.event === "transition") rest.push(event.data);
+  }
+  assert.deepEqual(rest, seen.slice(2));
 });
 
 test("a run is cancelled", async () => {
