@@ -103,7 +103,7 @@ func TestProblemsEverywhere(t *testing.T) {
 		"no such path":          {"GET", "/nothing", "", nil, 404, "not_found", ""},
 		"root":                  {"GET", "/", "", nil, 404, "not_found", ""},
 		"no schemas":            {"GET", "/schemas/Run.json", "", nil, 404, "not_found", ""},
-		"no docs of Huma":       {"GET", "/docs", "", nil, 404, "not_found", ""},
+		"no schemas of Huma":    {"GET", "/schemas/Run.json", "", nil, 404, "not_found", ""},
 		"method":                {"DELETE", someRun, "", nil, 405, "method_not_allowed", ""},
 		"options":               {"OPTIONS", "/v1/runs", "", nil, 405, "method_not_allowed", ""},
 		"id":                    {"GET", "/v1/runs/nonsense", "", nil, 422, "invalid_request", "path.run"},
