@@ -4,6 +4,7 @@ package integration_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -17,8 +18,15 @@ import (
 func TestGoClient(t *testing.T) {
 	t.Parallel()
 	c := cluster.New(t, cluster.Config{})
-	weir := c.Serve(quick()...).Client
-	ctx := t.Context()
+	secret, reads := token(c, "submit,operate,read"), token(c, "read")
+	server, limited := c.Serve(quick()...).Server, c.Serve(append(quick(), "--rate-limit", "1")...).Server
+	as := func(server, token string, attempts int) *client.Weir {
+		t.Helper()
+		weir, err := client.New(client.Config{Server: server, Token: token, Attempts: attempts})
+		require.NoError(t, err)
+		return weir
+	}
+	weir, ctx := as(server, secret, 0), t.Context()
 	hello := json.RawMessage(`{"name": "hello", "steps": [{"key": "say", "kind": "exec", "with": {"command": ["sh", "-c", "echo hello; echo world"]}}, {"key": "b", "kind": "noop", "needs": ["say"]}]}`)
 	run, err := weir.RunSubmit(ctx, hello, "once")
 	require.NoError(t, err)
@@ -73,10 +81,28 @@ func TestGoClient(t *testing.T) {
 			_, err := weir.RunPage(ctx, client.RunListParams{Limit: new(int64(0))})
 			return err
 		},
+		client.ProblemCodeUnauthenticated: func() error { _, err := as(server, "", 0).RunGet(ctx, long.Value.ID); return err },
+		client.ProblemCodeForbidden:       func() error { _, err := as(server, reads, 0).RunCancel(ctx, long.Value.ID, ""); return err },
+		client.ProblemCodeRateLimited: func() error {
+			impatient := as(limited, reads, 1)
+			for {
+				if _, err := impatient.RunGet(ctx, long.Value.ID); err != nil {
+					return err
+				}
+			}
+		},
 	} {
 		var problem *client.Problem
 		require.ErrorAs(t, provoke(), &problem, code)
 		require.Equal(t, code, problem.Code)
 		require.NotEmpty(t, problem.RequestID)
 	}
+}
+
+// token makes a token with those scopes. From then on replicas ask for one.
+func token(c *cluster.Cluster, scopes string) string {
+	create := c.Command("token", "create", "for-"+strings.ReplaceAll(scopes, ",", "-"), "--scope", scopes, "--database-url", c.URL)
+	create.Wait()
+	secret, _, _ := strings.Cut(create.Stdout(), "\n")
+	return secret
 }

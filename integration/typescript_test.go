@@ -26,7 +26,8 @@ func TestTypeScriptClient(t *testing.T) {
 		}
 	}
 	c := cluster.New(t, cluster.Config{})
-	replica := c.Serve(quick()...)
+	admin, reader := token(c, "admin"), token(c, "read")
+	replica, limited := c.Serve(quick()...), c.Serve(append(quick(), "--rate-limit", "1")...)
 	dir := filepath.Join(c.Dir, "openapi", "client", "typescript")
 	copyTypeScript(t, dir)
 	document, err := os.ReadFile("../openapi/openapi.yaml")
@@ -38,7 +39,8 @@ func TestTypeScriptClient(t *testing.T) {
 	npm := func(args ...string) ([]byte, error) {
 		command := exec.CommandContext(ctx, "npm", args...)
 		command.Dir = dir
-		command.Env = append(os.Environ(), "WEIR_SERVER="+replica.Server, "WEIR_TOKEN=")
+		command.Env = append(os.Environ(),
+			"WEIR_SERVER="+replica.Server, "WEIR_LIMITED_SERVER="+limited.Server, "WEIR_TOKEN="+admin, "WEIR_READER="+reader)
 		return command.CombinedOutput()
 	}
 	if out, err := npm("ci", "--prefer-offline", "--no-audit", "--no-fund"); err != nil {

@@ -111,7 +111,8 @@ func TestRunFollowEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled, "with the context")
 
 	weir, lasts = streaming(t, streams(one))
-	for range weir.RunFollow(t.Context(), uuid.MustParse(id), "") {
+	for _, err := range weir.RunFollow(t.Context(), uuid.MustParse(id), "") {
+		require.NoError(t, err)
 		break
 	}
 	require.Len(t, lasts(), 1, "when nobody reads on")

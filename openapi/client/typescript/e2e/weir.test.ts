@@ -1,4 +1,5 @@
-// Against a server that runs (WEIR_SERVER), as integration/typescript_test.go starts one.
+// Against a server that runs, as integration/typescript_test.go starts one: WEIR_SERVER, and WEIR_LIMITED_SERVER that takes few
+// calls a second; WEIR_TOKEN may do everything, WEIR_READER only read.
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
@@ -7,7 +8,8 @@ import { createWeir, WeirProblem, type Plan, type ProblemCode, type Run, type Tr
 
 const server = process.env.WEIR_SERVER;
 assert.ok(server, "WEIR_SERVER says which server");
-const weir = createWeir({ server });
+const token = process.env.WEIR_TOKEN;
+const weir = createWeir({ server, token });
 
 const hello: Plan = {
   name: "hello",
@@ -70,7 +72,7 @@ test("a run is cancelled", async () => {
 
 /** Lets a client send what it would not. */
 function sending(change: (request: Request) => Request | Promise<Request>): Weir {
-  return createWeir({ server, backoff: 1, fetch: async (request) => fetch(await change(request)) });
+  return createWeir({ server, token, backoff: 1, fetch: async (request) => fetch(await change(request)) });
 }
 
 const nobody = "0198a8a0-0000-7000-8000-000000000000";
@@ -79,7 +81,7 @@ const provoked: Partial<Record<ProblemCode, () => Promise<unknown>>> = {
   invalid_request: () => weir.get("/v1/runs", { params: { query: { limit: 0 } } }),
   plan_invalid: () => weir.submit({ name: "p", steps: [{ key: "a", kind: "nobody-knows" }] }),
   method_not_allowed: () => sending((r) => new Request(r, { method: "PUT" })).run(nobody),
-  unsupported_media_type: () => sending((r) => new Request(r, { headers: { "Content-Type": "text/plain" } })).submit(long),
+  unsupported_media_type: () => sending((r) => new Request(r, { headers: { ...Object.fromEntries(r.headers), "Content-Type": "text/plain" } })).submit(long),
   too_large: () => weir.submit({ ...long, description: "x".repeat(33 << 20) }),
   idempotency_conflict: async () => {
     await weir.submit(hello, { idempotencyKey: "twice" });
@@ -91,6 +93,12 @@ const provoked: Partial<Record<ProblemCode, () => Promise<unknown>>> = {
     await weir.cancel(run.id);
   },
   cross_origin: () => sending((r) => new Request(r, { headers: { ...Object.fromEntries(r.headers), Origin: "https://elsewhere.example" } })).cancel(nobody),
+  unauthenticated: () => createWeir({ server, token: "weir_" + "A".repeat(43) }).run(nobody),
+  forbidden: () => createWeir({ server, token: process.env.WEIR_READER }).submit(long),
+  rate_limited: async () => {
+    const impatient = createWeir({ server: process.env.WEIR_LIMITED_SERVER, token, attempts: 1 });
+    for (;;) await impatient.get("/v1/runs");
+  },
   wrong_host: () => createWeir({ server, fetch: (request) => asHost("elsewhere.example", request) }).run(nobody),
 };
 
