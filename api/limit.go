@@ -190,9 +190,12 @@ func (s *server) writeWithin(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.Within + writeGrace)) // not on what is no connection
 }
 
-// writeFreely lets an answer take any time.
+// writeFreely lets an answer take any time, and goes on to see when the client hangs up: the bound on reading the request
+// would end that.
 func writeFreely(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // not on what is no connection
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Time{}) // not on what is no connection
+	_ = connection.SetReadDeadline(time.Time{})
 }
 
 // endless reports whether an answer has no end by itself.
