@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -83,7 +82,7 @@ func TestMaxRequests(t *testing.T) {
 	done := make(chan int, 1)
 	go func() {
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/v1/queues", nil))
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/v1/queues", nil))
 		done <- recorder.Code
 	}()
 	<-w.begun
@@ -113,7 +112,7 @@ func TestWriteDeadline(t *testing.T) {
 	handler := New(Config{Lifecycle: broken{}, Loopback: true, Within: time.Minute})
 	before := time.Now()
 	d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	handler.ServeHTTP(d, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/healthz", strings.NewReader("")))
+	handler.ServeHTTP(d, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/healthz", nil))
 	require.Len(t, d.set, 1)
 	require.False(t, d.set[0].Before(before.Add(75*time.Second)))
 	writeFreely(&response{ResponseWriter: d})

@@ -89,7 +89,7 @@ func explainToken(err error) error {
 	case known.Code == lifecycle.CodeNotFound:
 		return &failure{what: known.Message, try: "weir token list", err: err}
 	case known.Code == lifecycle.CodeInvalidRequest && len(known.Faults) > 0:
-		words := map[string]string{"name": "NAME: ", "scopes": "--scope: ", "expires_at": "--expires: "}
+		words := map[string]string{"name": "NAME: ", "scopes": "--scope: ", "expires_in": "--expires: "}
 		return &usageError{what: words[known.Faults[0].Path] + known.Faults[0].Message, try: tokenTry}
 	}
 	return &failure{what: known.Message, try: "weir doctor", err: err}
@@ -119,8 +119,7 @@ func (c *tokenCreate) Run(inv *invocation) error {
 		if err != nil {
 			return &usageError{what: "--expires " + err.Error(), try: "--expires 90d"}
 		}
-		at := time.Now().Add(d)
-		request.ExpiresAt = &at
+		request.ExpiresIn = d
 	}
 	return c.withTokens(inv.ctx, func(tokens *lifecycle.Tokens, actor string) error {
 		request.Actor = actor

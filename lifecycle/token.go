@@ -32,10 +32,10 @@ func TokenScopes() []string { return []string{"read", "submit", "work", "operate
 
 // TokenRequest asks for a token.
 type TokenRequest struct {
-	Name      string     // 1 to 128 letters, digits, ".", "_" and "-", the first one a letter or digit
-	Scopes    []string   // at least one of TokenScopes
-	ExpiresAt *time.Time // nil = never
-	Actor     string     // who asks
+	Name      string        // 1 to 128 letters, digits, ".", "_" and "-", the first one a letter or digit
+	Scopes    []string      // at least one of TokenScopes
+	ExpiresIn time.Duration // how long it is good, by the clock of the database; 0 = for ever
+	Actor     string        // who asks
 }
 
 // TokenView is what may be seen of a token.
@@ -89,16 +89,18 @@ func (t *Tokens) TokenCreate(ctx context.Context, request TokenRequest) (view *T
 		return nil, "", err
 	}
 	secret = tokenPrefix + newSecret()
-	at, err := t.q.TokenCreate(ctx, queries.TokenCreateParams{
-		ID: id, Name: request.Name, Hash: hashOf(secret), Scopes: scopes, CreatedBy: request.Actor, ExpiresAt: request.ExpiresAt,
-	})
+	params := queries.TokenCreateParams{ID: id, Name: request.Name, Hash: hashOf(secret), Scopes: scopes, CreatedBy: request.Actor}
+	if seconds := request.ExpiresIn.Seconds(); seconds != 0 {
+		params.Seconds = &seconds
+	}
+	row, err := t.q.TokenCreate(ctx, params)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, "", invalid("name", "another token has this name: revoke that one first, or choose another name")
 	}
 	if err != nil {
 		return nil, "", mapError(err)
 	}
-	view = &TokenView{ID: id, Name: request.Name, Scopes: scopes, CreatedAt: at, CreatedBy: request.Actor, ExpiresAt: request.ExpiresAt}
+	view = &TokenView{ID: id, Name: request.Name, Scopes: scopes, CreatedAt: row.CreatedAt, CreatedBy: request.Actor, ExpiresAt: row.ExpiresAt}
 	return view, secret, nil
 }
 
@@ -116,8 +118,8 @@ func (r TokenRequest) check() (scopes []string, err error) {
 	if len(scopes) == 0 || slices.ContainsFunc(r.Scopes, unknown) {
 		return nil, invalid("scopes", "expected at least one of "+strings.Join(TokenScopes(), ", "))
 	}
-	if r.ExpiresAt != nil && !r.ExpiresAt.After(time.Now()) {
-		return nil, invalid("expires_at", "expected a time to come")
+	if r.ExpiresIn < 0 {
+		return nil, invalid("expires_in", "expected more than nothing")
 	}
 	return scopes, nil
 }

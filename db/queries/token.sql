@@ -1,9 +1,9 @@
 -- name: TokenCreate :one
 -- No row: there is one of that name that was not revoked.
 insert into weir.tokens (id, name, hash, scopes, created_by, expires_at)
-values (@id, @name, @hash, @scopes::text[], @created_by, sqlc.narg('expires_at')::timestamptz)
+values (@id, @name, @hash, @scopes::text[], @created_by, clock_timestamp() + make_interval(secs => sqlc.narg('seconds')::float8))
 on conflict (name) where revoked_at is null do nothing
-returning created_at;
+returning created_at, expires_at;
 
 -- name: TokenList :many
 select t.id, t.name, t.scopes, t.created_at, t.created_by, t.expires_at, t.revoked_at, t.used_at, coalesce(t.expires_at <= clock_timestamp(), false)::boolean as expired

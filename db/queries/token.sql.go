@@ -85,9 +85,9 @@ func (q *Queries) SessionVerify(ctx context.Context, hash []byte) (SessionVerify
 
 const tokenCreate = `-- name: TokenCreate :one
 insert into weir.tokens (id, name, hash, scopes, created_by, expires_at)
-values ($1, $2, $3, $4::text[], $5, $6::timestamptz)
+values ($1, $2, $3, $4::text[], $5, clock_timestamp() + make_interval(secs => $6::float8))
 on conflict (name) where revoked_at is null do nothing
-returning created_at
+returning created_at, expires_at
 `
 
 type TokenCreateParams struct {
@@ -96,22 +96,27 @@ type TokenCreateParams struct {
 	Hash      []byte
 	Scopes    []string
 	CreatedBy string
+	Seconds   *float64
+}
+
+type TokenCreateRow struct {
+	CreatedAt time.Time
 	ExpiresAt *time.Time
 }
 
 // No row: there is one of that name that was not revoked.
-func (q *Queries) TokenCreate(ctx context.Context, arg TokenCreateParams) (time.Time, error) {
+func (q *Queries) TokenCreate(ctx context.Context, arg TokenCreateParams) (TokenCreateRow, error) {
 	row := q.db.QueryRow(ctx, tokenCreate,
 		arg.ID,
 		arg.Name,
 		arg.Hash,
 		arg.Scopes,
 		arg.CreatedBy,
-		arg.ExpiresAt,
+		arg.Seconds,
 	)
-	var created_at time.Time
-	err := row.Scan(&created_at)
-	return created_at, err
+	var i TokenCreateRow
+	err := row.Scan(&i.CreatedAt, &i.ExpiresAt)
+	return i, err
 }
 
 const tokenList = `-- name: TokenList :many
