@@ -30,7 +30,7 @@ func TestDatabaseAway(t *testing.T) {
 	for call, body := range map[string]string{
 		"GET /v1/runs": "", "GET " + someRun: "", "GET " + someRun + "/plan": "", "GET " + someRun + "/steps": "", "GET " + someRun + "/steps/a": "",
 		"GET " + someRun + "/steps/a/why": "", "GET " + someRun + "/transitions": "", "GET " + someRun + "/logs": "",
-		"POST /v1/runs": onePlan, "POST " + someRun + "/cancel": "{}", "POST " + someRun + "/steps/a/cancel": "",
+		"GET /v1/state": "", "POST /v1/refresh": "", "POST /v1/runs": onePlan, "POST " + someRun + "/cancel": "{}", "POST " + someRun + "/steps/a/cancel": "",
 	} {
 		method, path, _ := strings.Cut(call, " ")
 		problem(t, ask(t, handler, method, path, body), http.StatusServiceUnavailable, "database_unavailable")

@@ -23,7 +23,9 @@ type broken struct {
 	panic any
 }
 
-func (broken) Refresh(context.Context) (lifecycle.Refreshing, error) { return lifecycle.Refreshing{}, nil }
+func (broken) Refresh(context.Context) (lifecycle.Refreshing, error) {
+	return lifecycle.Refreshing{}, nil
+}
 
 func (b broken) RunGet(context.Context, uuid.UUID) (*lifecycle.RunView, error) {
 	if b.panic != nil {

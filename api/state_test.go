@@ -63,6 +63,7 @@ func TestState(t *testing.T) {
 		counts := state["counts"].(map[string]any)["steps"].(map[string]any)
 		return counts["waiting"] == 1.0 && counts["retrying"] == 1.0
 	}, eventually, often)
+	state = b.state() // sections are not of one moment
 	require.Empty(t, state["degraded"])
 	require.Equal(t, false, state["skew"])
 	require.Empty(t, state["workers"])

@@ -72,8 +72,12 @@ func explain(t *testing.T, conn *pgxpool.Conn, sql string, args []any) []byte {
 	for i := range args {
 		places[i] = fmt.Sprintf("$%d", i+1)
 	}
+	call := "list(" + strings.Join(places, ", ") + ")"
+	if len(args) == 0 {
+		call = "list"
+	}
 	var text []byte
-	err = conn.QueryRow(t.Context(), "explain (format json) execute list("+strings.Join(places, ", ")+")",
+	err = conn.QueryRow(t.Context(), "explain (format json) execute "+call,
 		append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...).Scan(&text)
 	require.NoError(t, err, sql)
 	_, err = conn.Exec(t.Context(), "deallocate list")

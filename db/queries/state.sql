@@ -41,8 +41,8 @@ select r.state, count(*) as n from weir.runs r where r.state in ('succeeded', 'f
 -- Steps that are open are steps of open runs.
 select s.state, count(*) as n
 from weir.runs r
-join weir.steps s on s.run_id = r.id
-where r.state in ('running', 'paused') and s.state in ('pending', 'available', 'running', 'retrying', 'waiting')
+cross join lateral (select o.state from weir.steps o where o.run_id = r.id and o.state in ('pending', 'available', 'running', 'retrying', 'waiting') offset 0) s
+where r.state in ('running', 'paused')
 group by s.state;
 
 -- name: StateStepsFinal :many
@@ -62,20 +62,23 @@ limit @most;
 -- name: StateRunning :many
 -- The oldest first.
 select s.run_id, r.name, s.key, s.kind, s.attempt, coalesce(s.started_at, s.claimed_at)::timestamptz as since, s.worker_id
-from weir.steps s
-join weir.runs r on r.id = s.run_id
-where s.state = 'running'
-order by coalesce(s.started_at, s.claimed_at), s.run_id, s.step
-limit @most;
+from (
+  select p.* from weir.steps p
+  where p.state = 'running'
+  order by coalesce(p.started_at, p.claimed_at), p.run_id, p.step
+  limit @most
+) s
+cross join lateral (select o.name from weir.runs o where o.id = s.run_id limit 1) r
+order by coalesce(s.started_at, s.claimed_at), s.run_id, s.step;
 
 -- name: StateRunningCount :one
 select count(*) from weir.steps s where s.state = 'running';
 
 -- name: StateHeld :many
--- Steps that are to be tried again, or that wait, the oldest first. When they came to it history says, unless too much has
--- happened in the run since.
+-- Steps that are to be tried again, or that wait, the oldest first. When they came to it their last report says, or history, unless
+-- too much has happened in the run since.
 select
-  s.run_id, r.name, s.key, s.kind, s.attempt, s.run_after, coalesce(h.at, s.created_at)::timestamptz as since, (h.at is not null)::boolean as since_is_known,
+  s.run_id, r.name, s.key, s.kind, s.attempt, s.run_after, coalesce(o.at, h.at, s.created_at)::timestamptz as since, (o.at is not null or h.at is not null)::boolean as since_is_known,
   o.error_code, coalesce(left(o.error_message, 500), '')::text as error_message
 from (
   select p.* from weir.steps p
@@ -83,15 +86,15 @@ from (
   order by coalesce(p.claimed_at, p.created_at)
   limit @most
 ) s
-join weir.runs r on r.id = s.run_id
+cross join lateral (select n.name from weir.runs n where n.id = s.run_id limit 1) r
 left join weir.outputs o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
 left join lateral (
   select t.at
   from (select t.at, t.step, t.to_state from weir.transitions t where t.run_id = s.run_id order by t.xid desc, t.id desc limit 1000) t
-  where t.step = s.step and t.to_state = s.state::text
+  where o.at is null and t.step = s.step and t.to_state = s.state::text
   limit 1
 ) h on true
-order by h.at nulls first, s.run_id, s.step;
+order by coalesce(o.at, h.at) nulls first, s.run_id, s.step;
 
 -- name: StateHeldCount :one
 select count(*) from weir.steps s where s.state = @state and s.state in ('retrying', 'waiting');

@@ -14,7 +14,7 @@ import (
 
 const stateHeld = `-- name: StateHeld :many
 select
-  s.run_id, r.name, s.key, s.kind, s.attempt, s.run_after, coalesce(h.at, s.created_at)::timestamptz as since, (h.at is not null)::boolean as since_is_known,
+  s.run_id, r.name, s.key, s.kind, s.attempt, s.run_after, coalesce(o.at, h.at, s.created_at)::timestamptz as since, (o.at is not null or h.at is not null)::boolean as since_is_known,
   o.error_code, coalesce(left(o.error_message, 500), '')::text as error_message
 from (
   select p.run_id, p.step, p.attempt, p.river_job_id, p.worker_id, p.state, p.cause, p.failures, p.settled, p.has_output, p.allow_failure, p.priority, p.run_if, p.needs_total, p.needs_open, p.needs_failed, p.needs_allowed, p.needs_neutral, p.dependants, p.max_attempts, p.unnamed, p.last_outcome, p.created_at, p.run_after, p.claimed_at, p.started_at, p.deadline_at, p.finished_at, p.cancel_requested_at, p.timeout, p.grace, p.stall_after, p.report, p.reused_from, p.key, p.kind, p.queue, p.runs_on, p.waiting_for, p.cancel_requested_by, p.cancel_reason, p.retry, p.limited, p.parent, p.item, p.expects, p.cancel_cause from weir.steps p
@@ -22,15 +22,15 @@ from (
   order by coalesce(p.claimed_at, p.created_at)
   limit $2
 ) s
-join weir.runs r on r.id = s.run_id
+cross join lateral (select n.name from weir.runs n where n.id = s.run_id limit 1) r
 left join weir.outputs o on o.run_id = s.run_id and o.step = s.step and o.attempt = s.attempt
 left join lateral (
   select t.at
   from (select t.at, t.step, t.to_state from weir.transitions t where t.run_id = s.run_id order by t.xid desc, t.id desc limit 1000) t
-  where t.step = s.step and t.to_state = s.state::text
+  where o.at is null and t.step = s.step and t.to_state = s.state::text
   limit 1
 ) h on true
-order by h.at nulls first, s.run_id, s.step
+order by coalesce(o.at, h.at) nulls first, s.run_id, s.step
 `
 
 type StateHeldParams struct {
@@ -51,8 +51,8 @@ type StateHeldRow struct {
 	ErrorMessage string
 }
 
-// Steps that are to be tried again, or that wait, the oldest first. When they came to it history says, unless too much has
-// happened in the run since.
+// Steps that are to be tried again, or that wait, the oldest first. When they came to it their last report says, or history, unless
+// too much has happened in the run since.
 func (q *Queries) StateHeld(ctx context.Context, arg StateHeldParams) ([]StateHeldRow, error) {
 	rows, err := q.db.Query(ctx, stateHeld, arg.State, arg.Most)
 	if err != nil {
@@ -219,11 +219,14 @@ func (q *Queries) StateReplicas(ctx context.Context, most int32) ([]StateReplica
 
 const stateRunning = `-- name: StateRunning :many
 select s.run_id, r.name, s.key, s.kind, s.attempt, coalesce(s.started_at, s.claimed_at)::timestamptz as since, s.worker_id
-from weir.steps s
-join weir.runs r on r.id = s.run_id
-where s.state = 'running'
+from (
+  select p.run_id, p.step, p.attempt, p.river_job_id, p.worker_id, p.state, p.cause, p.failures, p.settled, p.has_output, p.allow_failure, p.priority, p.run_if, p.needs_total, p.needs_open, p.needs_failed, p.needs_allowed, p.needs_neutral, p.dependants, p.max_attempts, p.unnamed, p.last_outcome, p.created_at, p.run_after, p.claimed_at, p.started_at, p.deadline_at, p.finished_at, p.cancel_requested_at, p.timeout, p.grace, p.stall_after, p.report, p.reused_from, p.key, p.kind, p.queue, p.runs_on, p.waiting_for, p.cancel_requested_by, p.cancel_reason, p.retry, p.limited, p.parent, p.item, p.expects, p.cancel_cause from weir.steps p
+  where p.state = 'running'
+  order by coalesce(p.started_at, p.claimed_at), p.run_id, p.step
+  limit $1
+) s
+cross join lateral (select o.name from weir.runs o where o.id = s.run_id limit 1) r
 order by coalesce(s.started_at, s.claimed_at), s.run_id, s.step
-limit $1
 `
 
 type StateRunningRow struct {
@@ -396,8 +399,8 @@ func (q *Queries) StateStepsFinal(ctx context.Context) ([]StateStepsFinalRow, er
 const stateStepsOpen = `-- name: StateStepsOpen :many
 select s.state, count(*) as n
 from weir.runs r
-join weir.steps s on s.run_id = r.id
-where r.state in ('running', 'paused') and s.state in ('pending', 'available', 'running', 'retrying', 'waiting')
+cross join lateral (select o.state from weir.steps o where o.run_id = r.id and o.state in ('pending', 'available', 'running', 'retrying', 'waiting') offset 0) s
+where r.state in ('running', 'paused')
 group by s.state
 `
 
