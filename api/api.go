@@ -156,6 +156,8 @@ func (s *server) routes() *huma.OpenAPI {
 	s.steps(routes)
 	s.transitions(routes)
 	s.events(routes)
+	s.lateReports(routes)
+	s.violations(routes)
 	s.logs(routes)
 	s.why(routes)
 	s.cancel(routes)

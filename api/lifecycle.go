@@ -12,6 +12,7 @@ import (
 // Lifecycle is what the API needs from below. *lifecycle.Engine is one.
 type Lifecycle interface {
 	Submit(ctx context.Context, submission lifecycle.Submission) (lifecycle.Submitted, error)
+	SubmitMany(ctx context.Context, all []lifecycle.Submission) ([]lifecycle.Submitted, error)
 	RunCancel(ctx context.Context, run uuid.UUID, request lifecycle.CancelRequest) error
 	StepCancel(ctx context.Context, run uuid.UUID, key string, request lifecycle.CancelRequest) error
 	RunPause(ctx context.Context, run uuid.UUID, actor string) error
@@ -39,6 +40,9 @@ type Lifecycle interface {
 	StateRetrying(ctx context.Context) (*lifecycle.ItemsView, error)
 	StateWaiting(ctx context.Context) (*lifecycle.ItemsView, error)
 	StateReconcile(ctx context.Context) (*lifecycle.ReconcileView, error)
+
+	LateReportList(ctx context.Context, run *uuid.UUID, page lifecycle.PageRequest) (lifecycle.Page[lifecycle.LateReportView], error)
+	ViolationList(ctx context.Context, most int) ([]lifecycle.ViolationView, error)
 
 	BulkCount(ctx context.Context, request lifecycle.BulkRequest) (int, error)
 	BulkStart(ctx context.Context, request lifecycle.BulkRequest) (view *lifecycle.BulkView, replayed bool, err error)

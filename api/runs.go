@@ -31,6 +31,7 @@ type runListOutput struct {
 // runs are the calls that read runs, and the one that submits them.
 func (s *server) runs(routes huma.API) {
 	s.submit(routes)
+	s.batch(routes)
 	register(s, routes, operation{
 		id: "run-list", method: http.MethodGet, path: "/v1/runs", tag: "runs",
 		summary:     "List runs",

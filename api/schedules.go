@@ -275,6 +275,7 @@ func bodySchemas() map[string]any {
 		must(json.Unmarshal(text, &tree))
 		schemas[name] = tree
 	}
+	schemas[batchBody] = batchSchema()
 	return schemas
 }
 

@@ -65,6 +65,29 @@ func (e *Engine) checkKinds(ctx context.Context, p *plan.Plan) error {
 	return planInvalid(p.CheckKinds(known))
 }
 
+// checkKindsOf is checkKinds of many plans: the first thousand faults, or a few more.
+func (e *Engine) checkKindsOf(ctx context.Context, all []Submission) error {
+	check := func(known map[string]plan.Kind) plan.Faults {
+		var faults plan.Faults
+		for i := range all {
+			if faults = append(faults, FaultsOfRun(i, all[i].Plan.CheckKinds(known))...); len(faults) >= 1000 {
+				break
+			}
+		}
+		return faults
+	}
+	if known, fresh := e.known.get(); fresh && len(check(known)) == 0 {
+		return nil
+	}
+	list, err := e.KindList(ctx)
+	if err != nil {
+		return err
+	}
+	known := compileKinds(list)
+	e.known.put(known)
+	return planInvalid(check(known))
+}
+
 // planInvalid is the error of a plan with faults; nil without.
 func planInvalid(faults plan.Faults) error {
 	if len(faults) == 0 {

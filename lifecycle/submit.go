@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -129,18 +130,28 @@ func (s *Submission) hinted() bool {
 	return false
 }
 
-// SubmitMany stores all of the runs or none of them. None of them may have a Key.
+// SubmitMany stores all of the runs or none of them. None of them may have a Key. The faults of an error with
+// [CodePlanInvalid] are those of every run, as [FaultsOfRun] names them.
 func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted, error) {
+	if err := e.checkKindsOf(ctx, all); err != nil {
+		return nil, err
+	}
+	var faults plan.Faults
 	for i := range all {
-		if err := e.checkKinds(ctx, all[i].Plan); err != nil {
-			return nil, fmt.Errorf("check plan %d of %d: %w", i+1, len(all), err)
-		}
-		if err := all[i].prepare(); err != nil {
-			return nil, fmt.Errorf("prepare run %d of %d: %w", i+1, len(all), err)
-		}
 		if all[i].Key != "" {
 			return nil, &Error{Code: CodeInternal, Message: "runs with a key are submitted one by one"}
 		}
+		err := all[i].prepare()
+		refused, ok := errors.AsType[*Error](err)
+		switch {
+		case ok && refused.Code == CodePlanInvalid:
+			faults = append(faults, FaultsOfRun(i, refused.Faults)...)
+		case err != nil:
+			return nil, fmt.Errorf("prepare run %d of %d: %w", i+1, len(all), err)
+		}
+	}
+	if err := planInvalid(faults); err != nil {
+		return nil, err
 	}
 	out := make([]Submitted, len(all))
 	err := e.inTx(ctx, func(_ pgx.Tx, q *queries.Queries) error {
@@ -161,6 +172,21 @@ func (e *Engine) SubmitMany(ctx context.Context, all []Submission) ([]Submitted,
 	}
 	e.nudge()
 	return out, nil
+}
+
+// FaultsOfRun are faults of the plan of one of many runs: their paths begin with runs[I].
+func FaultsOfRun(i int, faults plan.Faults) plan.Faults {
+	named := make(plan.Faults, len(faults))
+	for at, fault := range faults {
+		switch {
+		case fault.Path != "" && fault.Path[0] != '[':
+			fault.Path = fmt.Sprintf("runs[%d].%s", i, fault.Path)
+		default:
+			fault.Path = fmt.Sprintf("runs[%d]%s", i, fault.Path)
+		}
+		named[at] = fault
+	}
+	return named
 }
 
 // SubmitTx stores a run in the caller's transaction: it exists exactly if that commits, and starts then. Errors are as

@@ -22,6 +22,7 @@ const (
 	planCursorLetter       = 'p'
 	versionCursorLetter    = 'v'
 	scheduleCursorLetter   = 'c'
+	lateCursorLetter       = 'e'
 )
 
 // badCursor is the answer to a cursor that the list did not give.

@@ -31,6 +31,7 @@ func TestViewsReadOneRun(t *testing.T) {
 		insert into weir.limits (key, used) select 'k' || n, 1 from generate_series(1, 500) n;
 		insert into weir.limits (key, used) select '~run/' || id, 1 from weir.runs;
 		insert into weir.items (run_id, parent, item, step, value) select run_id, 1, step, step, '1' from weir.steps;
+		insert into weir.late_reports (run_id, step, attempt, report, outcome, result) select run_id, step, 1, gen_random_uuid(), 'failed', 'too_late' from weir.steps;
 		insert into weir.transitions (xid, run_id, step, attempt, from_state, to_state, actor, cause)
 			select (n * 7)::text::xid8, run_id, step, 1, 'available', 'running', 'test', 'claimed' from weir.steps, generate_series(1, 3) n;
 		set session_replication_role = origin;
@@ -46,21 +47,28 @@ func TestViewsReadOneRun(t *testing.T) {
 		args    []any
 		indexes []string // among others
 	}{
-		runViews:        {[]any{true, "{" + run.String() + "}"}, []string{"runs_pkey"}},
-		stepOrdinal:     {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
-		stepViews:       {[]any{true, run, 0, false, 51}, []string{"steps_pkey", "needs_of_step"}},
-		transitionViews: {[]any{run, "0", int64(0), 51}, []string{"transitions_of_run"}},
-		logViews:        {[]any{run, 1, 5, 0, 0, int64(0), nil, 51}, []string{"logs_pkey"}},
-		stepWhy:         {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
-		stepWhyNeeds:    {[]any{run, 2, true, 21}, []string{"needs_of_step"}},
-		linePlace:       {[]any{"k1", 2, int64(100)}, []string{"slots_line"}},
-		slotsOfRun:      {[]any{run, "k1", 21}, []string{"slots_pkey", "steps_pkey"}},
-		limitHolders:    {[]any{"k1", 21}, []string{"slots_held", "steps_pkey"}},
-		limitView:       {[]any{"k1"}, []string{"limits_pkey", "slots_line"}},
-		limitViews:      {[]any{"k1", 51}, []string{"limits_of_plans", "slots_line"}},
-		runLive:         {[]any{"k1"}, nil}, // by either index of keys
-		childRun:        {[]any{run, 1}, []string{"run_is_the_only_child_of_its_step"}},
-		childrenOpen:    {[]any{run, 1, 21}, []string{"items_pkey", "steps_pkey"}},
+		runViews:             {[]any{true, "{" + run.String() + "}"}, []string{"runs_pkey"}},
+		stepOrdinal:          {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
+		stepViews:            {[]any{true, run, 0, false, 51}, []string{"steps_pkey", "needs_of_step"}},
+		transitionViews:      {[]any{run, "0", int64(0), 51}, []string{"transitions_of_run"}},
+		logViews:             {[]any{run, 1, 5, 0, 0, int64(0), nil, 51}, []string{"logs_pkey"}},
+		historyNews:          {[]any{"1000", "{" + run.String() + "}"}, []string{"transitions_pkey"}},
+		logNews:              {[]any{"{" + run.String() + "}", "{1}", "{1}", "{0}"}, []string{"logs_pkey"}},
+		attemptsBefore:       {[]any{run, "7", int64(1)}, []string{"transitions_of_run"}},
+		runOver:              {[]any{"7", int64(1), run}, []string{"runs_pkey", "transitions_of_run"}},
+		lateReportViews:      {[]any{int64(100), 51}, []string{"late_reports_pkey", "steps_pkey"}},
+		lateReportViewsOfRun: {[]any{run, int64(100), 51}, []string{"late_reports_of_step", "steps_pkey"}},
+		attemptsRunningSince: {[]any{run, "7", int64(1)}, []string{"transitions_of_run", "logs_pkey"}},
+		stepWhy:              {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
+		stepWhyNeeds:         {[]any{run, 2, true, 21}, []string{"needs_of_step"}},
+		linePlace:            {[]any{"k1", 2, int64(100)}, []string{"slots_line"}},
+		slotsOfRun:           {[]any{run, "k1", 21}, []string{"slots_pkey", "steps_pkey"}},
+		limitHolders:         {[]any{"k1", 21}, []string{"slots_held", "steps_pkey"}},
+		limitView:            {[]any{"k1"}, []string{"limits_pkey", "slots_line"}},
+		limitViews:           {[]any{"k1", 51}, []string{"limits_of_plans", "slots_line"}},
+		runLive:              {[]any{"k1"}, nil}, // by either index of keys
+		childRun:             {[]any{run, 1}, []string{"run_is_the_only_child_of_its_step"}},
+		childrenOpen:         {[]any{run, 1, 21}, []string{"items_pkey", "steps_pkey"}},
 	} {
 		text := explain(t, conn, sql, test.args)
 		var plans []struct{ Plan planNode }
