@@ -214,6 +214,11 @@ func (w *walker) also(o *walked) []struct {
 		return []request{{map[string]string{"bulk": id}, ""}}
 	case "plan-put":
 		return []request{{map[string]string{"plan": "walked"}, `{"name": "walked", "steps": [{"key": "` + uuid.NewString() + `", "kind": "noop"}]}`}}
+	case "runs-batch":
+		return []request{
+			{map[string]string{idempotencyKeyHeader: "named"}, `{"runs": [{"plan": "nobody"}]}`},
+			{map[string]string{idempotencyKeyHeader: o.id}, `{"runs": [` + onePlan + `]}`},
+		}
 	case "run-submit", "run-bykey":
 		return []request{{map[string]string{idempotencyKeyHeader: "named"}, `{"plan": "nobody"}`}}
 	case "run-rerun":

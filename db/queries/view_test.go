@@ -57,7 +57,7 @@ func TestViewsReadOneRun(t *testing.T) {
 		attemptsBefore:       {[]any{run, "7", int64(1)}, []string{"transitions_of_run"}},
 		runOver:              {[]any{"7", int64(1), run}, []string{"runs_pkey", "transitions_of_run"}},
 		lateReportViews:      {[]any{int64(100), 51}, []string{"late_reports_pkey", "steps_pkey"}},
-		lateReportViewsOfRun: {[]any{run, int64(100), 51}, []string{"late_reports_of_step", "steps_pkey"}},
+		lateReportViewsOfRun: {[]any{51, run, int64(100)}, []string{"late_reports_of_step", "steps_pkey"}},
 		attemptsRunningSince: {[]any{run, "7", int64(1)}, []string{"transitions_of_run", "logs_pkey"}},
 		stepWhy:              {[]any{run, "s1"}, []string{"step_key_is_unique_in_its_run"}},
 		stepWhyNeeds:         {[]any{run, 2, true, 21}, []string{"needs_of_step"}},

@@ -276,6 +276,27 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for LateReportResult.
+const (
+	LateReportResultCancelled  LateReportResult = "cancelled"
+	LateReportResultSuperseded LateReportResult = "superseded"
+	LateReportResultTooLate    LateReportResult = "too_late"
+)
+
+// Valid indicates whether the value is a known member of the LateReportResult enum.
+func (e LateReportResult) Valid() bool {
+	switch e {
+	case LateReportResultCancelled:
+		return true
+	case LateReportResultSuperseded:
+		return true
+	case LateReportResultTooLate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogStream.
 const (
 	LogStreamLog    LogStream = "log"
@@ -768,6 +789,29 @@ func (e RunBykeyParamsOnConflict) Valid() bool {
 	}
 }
 
+// Batch defines model for Batch.
+type Batch struct {
+	// Runs The runs, in the order of the request.
+	Runs []BatchRun `json:"runs"`
+}
+
+// BatchRequest Runs that are submitted together.
+type BatchRequest struct {
+	// Runs What to run: plans, or names of plans.
+	Runs []BatchRequest_Runs_Item `json:"runs"`
+}
+
+// BatchRequest_Runs_Item defines model for BatchRequest.runs.Item.
+type BatchRequest_Runs_Item struct {
+	union json.RawMessage
+}
+
+// BatchRun defines model for BatchRun.
+type BatchRun struct {
+	// ID The id of the run.
+	ID openapi_types.UUID `json:"id"`
+}
+
 // BuildInfo defines model for BuildInfo.
 type BuildInfo struct {
 	// Modified Whether there were changes on top of it.
@@ -999,6 +1043,63 @@ type Health struct {
 
 // HealthStatus ok.
 type HealthStatus string
+
+// LateReport defines model for LateReport.
+type LateReport struct {
+	// At When it came, by the clock of the database.
+	//
+	// Example: 2026-05-04T12:00:00.123456Z
+	At time.Time `json:"at"`
+
+	// Attempt The attempt that it is about.
+	//
+	// Example: 1
+	Attempt int64 `json:"attempt"`
+
+	// ID Its place, and a cursor: what came before it is the page with this cursor.
+	ID string `json:"id"`
+
+	// Outcome What it claims.
+	//
+	// Example: succeeded
+	Outcome string `json:"outcome"`
+
+	// Payload What came with it, cut when it was too large; null: nothing.
+	Payload interface{} `json:"payload"`
+
+	// Report The sender's id of the report.
+	Report openapi_types.UUID `json:"report"`
+
+	// Result What was answered.
+	Result LateReportResult `json:"result"`
+
+	// Run The run.
+	Run openapi_types.UUID `json:"run"`
+
+	// StateWas What the step was when it came; null: not known.
+	//
+	// Example: lost
+	StateWas *string `json:"state_was"`
+
+	// Step The key of the step; null: the run is gone.
+	//
+	// Example: build
+	Step *string `json:"step"`
+
+	// Worker Who sent it; null: nobody said.
+	Worker *openapi_types.UUID `json:"worker"`
+}
+
+// LateReportResult What was answered.
+type LateReportResult string
+
+// LateReportPage defines model for LateReportPage.
+type LateReportPage struct {
+	Items []LateReport `json:"items"`
+
+	// Next The cursor of the next page; null: this was the last one.
+	Next *string `json:"next"`
+}
 
 // Limit defines model for Limit.
 type Limit struct {
@@ -2320,6 +2421,35 @@ type VersionInfo struct {
 	SchemaMin int64 `json:"schema_min"`
 }
 
+// Violation defines model for Violation.
+type Violation struct {
+	// Message What is there, and what should be.
+	//
+	// Example: used of limit gpu is 3, and 2 hold a slot of it
+	Message string `json:"message"`
+
+	// Rule The rule that is broken, as a sentence.
+	//
+	// Example: limits_count_their_slots
+	Rule string `json:"rule"`
+
+	// Run Where; null: it is not about a run.
+	Run *openapi_types.UUID `json:"run"`
+
+	// Step The key of the step; null: it is not about a step.
+	//
+	// Example: build
+	Step *string `json:"step"`
+}
+
+// ViolationPage defines model for ViolationPage.
+type ViolationPage struct {
+	Items []Violation `json:"items"`
+
+	// Next Always null: what is to be seen next is what is left when these are mended.
+	Next *string `json:"next"`
+}
+
 // Why defines model for Why.
 type Why struct {
 	// Reasons What weighs most comes first. None at all: nothing holds it back, it moves on by itself in a moment.
@@ -2344,6 +2474,18 @@ type BulkListParams struct {
 
 	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// LateListParams defines parameters for LateList.
+type LateListParams struct {
+	// Limit How many items a page has at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Run Only reports for steps of the run with this id.
+	Run *openapi_types.UUID `form:"run,omitempty" json:"run,omitempty"`
 }
 
 // LimitListParams defines parameters for LimitList.
@@ -2485,6 +2627,12 @@ type TransitionListParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RunsBatchParams defines parameters for RunsBatch.
+type RunsBatchParams struct {
+	// IdempotencyKey Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // RunsCancelParams defines parameters for RunsCancel.
 type RunsCancelParams struct {
 	// IdempotencyKey Makes the call repeatable: the same key with the same request answers with the operation that it made before.
@@ -2530,6 +2678,12 @@ type ScheduleTriggerParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// ViolationListParams defines parameters for ViolationList.
+type ViolationListParams struct {
+	// Limit How many items there are at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // LimitSetJSONRequestBody defines body for LimitSet for application/json ContentType.
 type LimitSetJSONRequestBody = LimitSet
 
@@ -2557,6 +2711,9 @@ type StepDecisionJSONRequestBody = Decision
 // StepSignalJSONRequestBody defines body for StepSignal for application/json ContentType.
 type StepSignalJSONRequestBody = Signal
 
+// RunsBatchJSONRequestBody defines body for RunsBatch for application/json ContentType.
+type RunsBatchJSONRequestBody = BatchRequest
+
 // RunsCancelJSONRequestBody defines body for RunsCancel for application/json ContentType.
 type RunsCancelJSONRequestBody = BulkRequest
 
@@ -2574,6 +2731,68 @@ type SchedulePutJSONRequestBody = ScheduleBody
 
 // SessionCreateJSONRequestBody defines body for SessionCreate for application/json ContentType.
 type SessionCreateJSONRequestBody = SessionRequest
+
+// AsPlan returns the union data inside the BatchRequest_Runs_Item as a Plan
+func (t BatchRequest_Runs_Item) AsPlan() (Plan, error) {
+	var body Plan
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlan overwrites any union data inside the BatchRequest_Runs_Item as the provided Plan
+func (t *BatchRequest_Runs_Item) FromPlan(v Plan) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlan performs a merge with any union data inside the BatchRequest_Runs_Item, using the provided Plan
+func (t *BatchRequest_Runs_Item) MergePlan(v Plan) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNamedRun returns the union data inside the BatchRequest_Runs_Item as a NamedRun
+func (t BatchRequest_Runs_Item) AsNamedRun() (NamedRun, error) {
+	var body NamedRun
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNamedRun overwrites any union data inside the BatchRequest_Runs_Item as the provided NamedRun
+func (t *BatchRequest_Runs_Item) FromNamedRun(v NamedRun) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNamedRun performs a merge with any union data inside the BatchRequest_Runs_Item, using the provided NamedRun
+func (t *BatchRequest_Runs_Item) MergeNamedRun(v NamedRun) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t BatchRequest_Runs_Item) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *BatchRequest_Runs_Item) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsPlan returns the union data inside the RunSubmitJSONBody as a Plan
 func (t RunSubmitJSONBody) AsPlan() (Plan, error) {
@@ -2805,6 +3024,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 	BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LateList List reports that came too late
+	//
+	// Newest first: what workers reported of attempts that had ended before, because their lease had run out for example. They changed nothing, and are kept as evidence, at most 10 of each step.
+	//
+	// Corresponds with GET /v1/late-reports (the `LateList` operationId).
+	LateList(ctx context.Context, params *LateListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LimitList List the limits that are set, held or waited for
 	//
@@ -3112,6 +3338,24 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/runs/{run}/transitions (the `TransitionList` operationId).
 	TransitionList(ctx context.Context, run openapi_types.UUID, params *TransitionListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RunsBatchWithBody Submit many runs
+	//
+	// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+	RunsBatchWithBody(ctx context.Context, params *RunsBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunsBatch Submit many runs
+	//
+	// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+	RunsBatch(ctx context.Context, params *RunsBatchParams, body RunsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RunsCancelWithBody Ask for many runs to be cancelled
 	//
 	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
@@ -3292,6 +3536,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/version (the `VersionGet` operationId).
 	VersionGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ViolationList List invariants that are broken
+	//
+	// Empty, unless something is wrong. It looks at the oldest open runs, the newest runs and at limits, so it stays affordable and may miss what is elsewhere. It gives up after 10 s.
+	//
+	// Corresponds with GET /v1/violations (the `ViolationList` operationId).
+	ViolationList(ctx context.Context, params *ViolationListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // HealthGet Say whether this process lives
@@ -3367,6 +3618,23 @@ func (c *Client) BulkGet(ctx context.Context, bulk openapi_types.UUID, reqEditor
 // Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 func (c *Client) BulkCancel(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBulkCancelRequest(c.Server, bulk)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LateList List reports that came too late
+//
+// Newest first: what workers reported of attempts that had ended before, because their lease had run out for example. They changed nothing, and are kept as evidence, at most 10 of each step.
+//
+// Corresponds with GET /v1/late-reports (the `LateList` operationId).
+func (c *Client) LateList(ctx context.Context, params *LateListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLateListRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4083,6 +4351,44 @@ func (c *Client) TransitionList(ctx context.Context, run openapi_types.UUID, par
 	return c.Client.Do(req)
 }
 
+// RunsBatchWithBody Submit many runs
+//
+// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+func (c *Client) RunsBatchWithBody(ctx context.Context, params *RunsBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsBatchRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunsBatch Submit many runs
+//
+// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+func (c *Client) RunsBatch(ctx context.Context, params *RunsBatchParams, body RunsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunsBatchRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RunsCancelWithBody Ask for many runs to be cancelled
 //
 // To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
@@ -4494,6 +4800,23 @@ func (c *Client) VersionGet(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// ViolationList List invariants that are broken
+//
+// Empty, unless something is wrong. It looks at the oldest open runs, the newest runs and at limits, so it stays affordable and may miss what is elsewhere. It gives up after 10 s.
+//
+// Corresponds with GET /v1/violations (the `ViolationList` operationId).
+func (c *Client) ViolationList(ctx context.Context, params *ViolationListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewViolationListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewHealthGetRequest constructs an http.Request for the HealthGet method
 func NewHealthGetRequest(server string) (*http.Request, error) {
 	var err error
@@ -4675,6 +4998,84 @@ func NewBulkCancelRequest(server string, bulk openapi_types.UUID) (*http.Request
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLateListRequest constructs an http.Request for the LateList method
+func NewLateListRequest(server string, params *LateListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/late-reports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Run != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "run", *params.Run, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -6356,6 +6757,61 @@ func NewTransitionListRequest(server string, run openapi_types.UUID, params *Tra
 	return req, nil
 }
 
+// NewRunsBatchRequest calls the generic RunsBatch builder with application/json body
+func NewRunsBatchRequest(server string, params *RunsBatchParams, body RunsBatchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunsBatchRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewRunsBatchRequestWithBody constructs an http.Request for the RunsBatch method, with any body, and a specified content type
+func NewRunsBatchRequestWithBody(server string, params *RunsBatchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/runs:batch")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRunsCancelRequest calls the generic RunsCancel builder with application/json body
 func NewRunsCancelRequest(server string, params *RunsCancelParams, body RunsCancelJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -7083,6 +7539,60 @@ func NewVersionGetRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewViolationListRequest constructs an http.Request for the ViolationList method
+func NewViolationListRequest(server string, params *ViolationListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/violations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -7169,6 +7679,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/bulks/{bulk}/cancel (the `BulkCancel` operationId).
 	BulkCancelWithResponse(ctx context.Context, bulk openapi_types.UUID, reqEditors ...RequestEditorFn) (*BulkCancelResponse, error)
+
+	// LateListWithResponse List reports that came too late
+	//
+	// Newest first: what workers reported of attempts that had ended before, because their lease had run out for example. They changed nothing, and are kept as evidence, at most 10 of each step.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/late-reports (the `LateList` operationId).
+	LateListWithResponse(ctx context.Context, params *LateListParams, reqEditors ...RequestEditorFn) (*LateListResponse, error)
 
 	// LimitListWithResponse List the limits that are set, held or waited for
 	//
@@ -7520,6 +8039,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/runs/{run}/transitions (the `TransitionList` operationId).
 	TransitionListWithResponse(ctx context.Context, run openapi_types.UUID, params *TransitionListParams, reqEditors ...RequestEditorFn) (*TransitionListResponse, error)
 
+	// RunsBatchWithBodyWithResponse Submit many runs
+	//
+	// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+	RunsBatchWithBodyWithResponse(ctx context.Context, params *RunsBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsBatchResponse, error)
+
+	// RunsBatchWithResponse Submit many runs
+	//
+	// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+	RunsBatchWithResponse(ctx context.Context, params *RunsBatchParams, body RunsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsBatchResponse, error)
+
 	// RunsCancelWithBodyWithResponse Ask for many runs to be cancelled
 	//
 	// To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
@@ -7722,6 +8259,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/version (the `VersionGet` operationId).
 	VersionGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*VersionGetResponse, error)
+
+	// ViolationListWithResponse List invariants that are broken
+	//
+	// Empty, unless something is wrong. It looks at the oldest open runs, the newest runs and at limits, so it stays affordable and may miss what is elsewhere. It gives up after 10 s.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/violations (the `ViolationList` operationId).
+	ViolationListWithResponse(ctx context.Context, params *ViolationListParams, reqEditors ...RequestEditorFn) (*ViolationListResponse, error)
 }
 
 type HealthGetResponse struct {
@@ -7965,6 +8511,61 @@ func (r BulkCancelResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BulkCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LateListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LateReportPage
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LateListResponse) GetJSON200() *LateReportPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r LateListResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LateListResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r LateListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LateListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LateListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LateListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9697,6 +10298,68 @@ func (r TransitionListResponse) ContentType() string {
 	return ""
 }
 
+type RunsBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Batch
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Batch
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RunsBatchResponse) GetJSON200() *Batch {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RunsBatchResponse) GetJSON201() *Batch {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RunsBatchResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RunsBatchResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r RunsBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunsBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunsBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunsBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RunsCancelResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10660,6 +11323,61 @@ func (r VersionGetResponse) ContentType() string {
 	return ""
 }
 
+type ViolationListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ViolationPage
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ViolationListResponse) GetJSON200() *ViolationPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ViolationListResponse) GetApplicationProblemJSON401() *Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ViolationListResponse) GetApplicationProblemJSON429() *Problem {
+	return r.ApplicationProblemJSON429
+}
+
+// GetBody returns the raw response body bytes
+func (r ViolationListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ViolationListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ViolationListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ViolationListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // HealthGetWithResponse Say whether this process lives
 //
 // It looks at nothing but itself: a database that is down is no reason to restart a replica.
@@ -10731,6 +11449,21 @@ func (c *ClientWithResponses) BulkCancelWithResponse(ctx context.Context, bulk o
 		return nil, err
 	}
 	return ParseBulkCancelResponse(rsp)
+}
+
+// LateListWithResponse List reports that came too late
+//
+// Newest first: what workers reported of attempts that had ended before, because their lease had run out for example. They changed nothing, and are kept as evidence, at most 10 of each step.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/late-reports (the `LateList` operationId).
+func (c *ClientWithResponses) LateListWithResponse(ctx context.Context, params *LateListParams, reqEditors ...RequestEditorFn) (*LateListResponse, error) {
+	rsp, err := c.LateList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLateListResponse(rsp)
 }
 
 // LimitListWithResponse List the limits that are set, held or waited for
@@ -11323,6 +12056,36 @@ func (c *ClientWithResponses) TransitionListWithResponse(ctx context.Context, ru
 	return ParseTransitionListResponse(rsp)
 }
 
+// RunsBatchWithBodyWithResponse Submit many runs
+//
+// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+func (c *ClientWithResponses) RunsBatchWithBodyWithResponse(ctx context.Context, params *RunsBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunsBatchResponse, error) {
+	rsp, err := c.RunsBatchWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsBatchResponse(rsp)
+}
+
+// RunsBatchWithResponse Submit many runs
+//
+// All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/runs:batch (the `RunsBatch` operationId).
+func (c *ClientWithResponses) RunsBatchWithResponse(ctx context.Context, params *RunsBatchParams, body RunsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*RunsBatchResponse, error) {
+	rsp, err := c.RunsBatch(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunsBatchResponse(rsp)
+}
+
 // RunsCancelWithBodyWithResponse Ask for many runs to be cancelled
 //
 // To every run that matches and exists when this is asked for, each once, in the background and in batches, whatever becomes of this server: the answer is the operation, and `GET /v1/bulks/{bulk}` says how far it is. With dry_run nothing is done, and the answer is how many runs match now.
@@ -11664,6 +12427,21 @@ func (c *ClientWithResponses) VersionGetWithResponse(ctx context.Context, reqEdi
 	return ParseVersionGetResponse(rsp)
 }
 
+// ViolationListWithResponse List invariants that are broken
+//
+// Empty, unless something is wrong. It looks at the oldest open runs, the newest runs and at limits, so it stays affordable and may miss what is elsewhere. It gives up after 10 s.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/violations (the `ViolationList` operationId).
+func (c *ClientWithResponses) ViolationListWithResponse(ctx context.Context, params *ViolationListParams, reqEditors ...RequestEditorFn) (*ViolationListResponse, error) {
+	rsp, err := c.ViolationList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseViolationListResponse(rsp)
+}
+
 // ParseHealthGetResponse parses an HTTP response from a HealthGetWithResponse call
 func ParseHealthGetResponse(rsp *http.Response) (*HealthGetResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11812,6 +12590,46 @@ func ParseBulkCancelResponse(rsp *http.Response) (*BulkCancelResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Bulk
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLateListResponse parses an HTTP response from a LateListWithResponse call
+func ParseLateListResponse(rsp *http.Response) (*LateListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LateListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LateReportPage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13097,6 +13915,53 @@ func ParseTransitionListResponse(rsp *http.Response) (*TransitionListResponse, e
 	return response, nil
 }
 
+// ParseRunsBatchResponse parses an HTTP response from a RunsBatchWithResponse call
+func ParseRunsBatchResponse(rsp *http.Response) (*RunsBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunsBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Batch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Batch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseRunsCancelResponse parses an HTTP response from a RunsCancelWithResponse call
 func ParseRunsCancelResponse(rsp *http.Response) (*RunsCancelResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13799,6 +14664,46 @@ func ParseVersionGetResponse(rsp *http.Response) (*VersionGetResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseViolationListResponse parses an HTTP response from a ViolationListWithResponse call
+func ParseViolationListResponse(rsp *http.Response) (*ViolationListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ViolationListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ViolationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
 
 	}
 

@@ -101,6 +101,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/late-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List reports that came too late
+         * @description Newest first: what workers reported of attempts that had ended before, because their lease had run out for example. They changed nothing, and are kept as evidence, at most 10 of each step.
+         */
+        get: operations["late-list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/limits": {
         parameters: {
             query?: never;
@@ -642,6 +662,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/runs:batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit many runs
+         * @description All of them or none, 1 to 10,000. Each is what a single submit has as its body: a plan, or the name of one. With faults the answer has those of every run, the first 1,000. With an Idempotency-Key the call may be repeated: the same body answers 200, `Weir-Idempotent-Replay: true` and the ids of the runs that the key made.
+         */
+        post: operations["runs-batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/runs:cancel": {
         parameters: {
             query?: never;
@@ -912,10 +952,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/violations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List invariants that are broken
+         * @description Empty, unless something is wrong. It looks at the oldest open runs, the newest runs and at limits, so it stays affordable and may miss what is elsewhere. It gives up after 10 s.
+         */
+        get: operations["violation-list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Batch: {
+            /** @description The runs, in the order of the request. */
+            runs: components["schemas"]["BatchRun"][];
+        };
+        /** @description Runs that are submitted together. */
+        BatchRequest: {
+            /** @description What to run: plans, or names of plans. */
+            runs: (components["schemas"]["Plan"] | components["schemas"]["NamedRun"])[];
+        };
+        BatchRun: {
+            /**
+             * Format: uuid
+             * @description The id of the run.
+             */
+            id: string;
+        };
         BuildInfo: {
             /** @description Whether there were changes on top of it. */
             modified: boolean;
@@ -1140,6 +1216,64 @@ export interface components {
              * @enum {string}
              */
             status: "ok";
+        };
+        LateReport: {
+            /**
+             * Format: date-time
+             * @description When it came, by the clock of the database.
+             * @example 2026-05-04T12:00:00.123456Z
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description The attempt that it is about.
+             * @example 1
+             */
+            attempt: number;
+            /** @description Its place, and a cursor: what came before it is the page with this cursor. */
+            id: string;
+            /**
+             * @description What it claims.
+             * @example succeeded
+             */
+            outcome: string;
+            /** @description What came with it, cut when it was too large; null: nothing. */
+            payload: unknown;
+            /**
+             * Format: uuid
+             * @description The sender's id of the report.
+             */
+            report: string;
+            /**
+             * @description What was answered.
+             * @enum {string}
+             */
+            result: "too_late" | "superseded" | "cancelled";
+            /**
+             * Format: uuid
+             * @description The run.
+             */
+            run: string;
+            /**
+             * @description What the step was when it came; null: not known.
+             * @example lost
+             */
+            state_was: string | null;
+            /**
+             * @description The key of the step; null: the run is gone.
+             * @example build
+             */
+            step: string | null;
+            /**
+             * Format: uuid
+             * @description Who sent it; null: nobody said.
+             */
+            worker: string | null;
+        };
+        LateReportPage: {
+            items: components["schemas"]["LateReport"][];
+            /** @description The cursor of the next page; null: this was the last one. */
+            next: string | null;
         };
         Limit: {
             /**
@@ -2658,6 +2792,33 @@ export interface components {
              */
             schema_min: number;
         };
+        Violation: {
+            /**
+             * @description What is there, and what should be.
+             * @example used of limit gpu is 3, and 2 hold a slot of it
+             */
+            message: string;
+            /**
+             * @description The rule that is broken, as a sentence.
+             * @example limits_count_their_slots
+             */
+            rule: string;
+            /**
+             * Format: uuid
+             * @description Where; null: it is not about a run.
+             */
+            run: string | null;
+            /**
+             * @description The key of the step; null: it is not about a step.
+             * @example build
+             */
+            step: string | null;
+        };
+        ViolationPage: {
+            items: components["schemas"]["Violation"][];
+            /** @description Always null: what is to be seen next is what is left when these are mended. */
+            next: string | null;
+        };
         Why: {
             /** @description What weighs most comes first. None at all: nothing holds it back, it moves on by itself in a moment. */
             reasons: components["schemas"]["Reason"][];
@@ -2689,6 +2850,9 @@ export interface components {
     };
     pathItems: never;
 }
+export type Batch = components['schemas']['Batch'];
+export type BatchRequest = components['schemas']['BatchRequest'];
+export type BatchRun = components['schemas']['BatchRun'];
 export type BuildInfo = components['schemas']['BuildInfo'];
 export type Bulk = components['schemas']['Bulk'];
 export type BulkCount = components['schemas']['BulkCount'];
@@ -2702,6 +2866,8 @@ export type Decision = components['schemas']['Decision'];
 export type DegradedDetail = components['schemas']['DegradedDetail'];
 export type Difference = components['schemas']['Difference'];
 export type Health = components['schemas']['Health'];
+export type LateReport = components['schemas']['LateReport'];
+export type LateReportPage = components['schemas']['LateReportPage'];
 export type Limit = components['schemas']['Limit'];
 export type LimitHolder = components['schemas']['LimitHolder'];
 export type LimitPage = components['schemas']['LimitPage'];
@@ -2759,6 +2925,8 @@ export type StepState = components['schemas']['StepState'];
 export type Transition = components['schemas']['Transition'];
 export type TransitionPage = components['schemas']['TransitionPage'];
 export type VersionInfo = components['schemas']['VersionInfo'];
+export type Violation = components['schemas']['Violation'];
+export type ViolationPage = components['schemas']['ViolationPage'];
 export type Why = components['schemas']['Why'];
 export type HeaderRetryAfter = components['headers']['Retry-After'];
 export type HeaderWeirBuild = components['headers']['Weir-Build'];
@@ -3467,6 +3635,179 @@ export interface operations {
             };
             /** @description Problem `illegal_transition` */
             409: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "late-list": {
+        parameters: {
+            query?: {
+                /** @description How many items a page has at most. */
+                limit?: number;
+                /** @description Where the page starts: next of the page before; for transitions and logs also the id of the last item that was seen. */
+                cursor?: string;
+                /** @description Only reports for steps of the run with this id. */
+                run?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "at": "2026-05-04T12:00:00.123456Z",
+                     *           "attempt": 1,
+                     *           "id": "",
+                     *           "outcome": "succeeded",
+                     *           "payload": null,
+                     *           "report": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "result": "too_late",
+                     *           "run": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b",
+                     *           "state_was": "lost",
+                     *           "step": "build",
+                     *           "worker": null
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LateReportPage"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `forbidden` */
+            403: {
                 headers: {
                     "Weir-Build": components["headers"]["Weir-Build"];
                     "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
@@ -10187,6 +10528,262 @@ export interface operations {
             };
         };
     };
+    "runs-batch": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the call repeatable: the same key with the same body answers with the run that it made before, for as long as that run is kept.
+                 * @example nightly-2026-05-04
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The runs. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "runs": [
+                 *         {
+                 *           "input": {
+                 *             "name": "world"
+                 *           },
+                 *           "name": "hello",
+                 *           "steps": [
+                 *             {
+                 *               "key": "greet",
+                 *               "kind": "noop",
+                 *               "with": {
+                 *                 "output": "hello ${{ input.name }}"
+                 *               }
+                 *             },
+                 *             {
+                 *               "key": "repeat",
+                 *               "kind": "noop",
+                 *               "needs": [
+                 *                 "greet"
+                 *               ],
+                 *               "with": {
+                 *                 "output": "${{ needs.greet.output }}"
+                 *               }
+                 *             }
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description The runs that the Idempotency-Key made before */
+            200: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Idempotent-Replay"?: string;
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "runs": [
+                     *         {
+                     *           "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            /** @description The runs */
+            201: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Idempotent-Replay"?: string;
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "runs": [
+                     *         {
+                     *           "id": "0198a8a0-1c2d-7e3f-8a4b-5c6d7e8f9a0b"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            400: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `forbidden` or `cross_origin` */
+            403: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `not_found` */
+            404: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `idempotency_conflict` */
+            409: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` or `plan_invalid` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "runs-cancel": {
         parameters: {
             query?: never;
@@ -13725,6 +14322,168 @@ export interface operations {
             /** @description Problem `invalid_request` */
             422: {
                 headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `internal` */
+            500: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `database_unavailable` or `overloaded` or `shutting_down` */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `timed_out` */
+            504: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "violation-list": {
+        parameters: {
+            query?: {
+                /** @description How many items there are at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "message": "used of limit gpu is 3, and 2 hold a slot of it",
+                     *           "rule": "limits_count_their_slots",
+                     *           "run": null,
+                     *           "step": "build"
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ViolationPage"];
+                };
+            };
+            /** @description Problem `unauthenticated` */
+            401: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `forbidden` */
+            403: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `too_large` */
+            413: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `unsupported_media_type` */
+            415: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `wrong_host` */
+            421: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `invalid_request` */
+            422: {
+                headers: {
+                    "Weir-Build": components["headers"]["Weir-Build"];
+                    "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem `rate_limited` */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     "Weir-Build": components["headers"]["Weir-Build"];
                     "Weir-Schema-Version": components["headers"]["Weir-Schema-Version"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
