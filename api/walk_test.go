@@ -220,7 +220,7 @@ func (w *walker) also(o *walked) []struct {
 			{map[string]string{idempotencyKeyHeader: o.id}, `{"runs": [` + onePlan + `]}`},
 		}
 	case "run-submit", "run-bykey":
-		return []request{{map[string]string{idempotencyKeyHeader: "named"}, `{"plan": "nobody"}`}}
+		return []request{{map[string]string{idempotencyKeyHeader: "named"}, `{"plan": "nobody"}`}, {map[string]string{idempotencyKeyHeader: o.id}, onePlan}}
 	case "run-rerun":
 		return []request{{run(1), "{}"}}
 	case "step-decision":

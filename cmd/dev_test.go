@@ -139,7 +139,7 @@ func TestDevRefuses(t *testing.T) {
 		what string
 	}{
 		"no replicas":            {[]string{"dev", "--replicas", "0"}, exitUsage, "--replicas is from 1 to 10"},
-		"an API beyond loopback": {[]string{"dev", "--listen", "0.0.0.0:0"}, exitUsage, "everybody who can connect"},
+		"an API beyond loopback": {[]string{"dev", "--listen", "0.0.0.0:0", "--database-url", dbtest.URL(t)}, exitUsage, "everybody who can connect"},
 		"no home":                {[]string{"dev", "--listen", "127.0.0.1:0"}, exitUsage, "there is no home directory"},
 		"data in a file":         {[]string{"dev", "--data", filepath.Join(file, "data")}, exitError, "the data directory cannot be made"},
 		"an unreachable server":  {[]string{"dev", "--database-url", "postgres://127.0.0.1:1/weir"}, exitError, "nothing listens at 127.0.0.1:1"},

@@ -25,11 +25,12 @@ func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 // elsewhere are commands that this test does not run, and who does.
 var elsewhere = map[string]string{
 	"git clone https://github.com/weirqueue/weir && cd weir": "this is the clone",
-	"go test ./...":                "this is one of its tests",
-	"go build -o weir ./cmd/weir":  "so does this test, elsewhere",
-	".ci/run":                      "it runs this test",
-	"cd bench && go run .":         "it takes minutes; .ci/run compiles it",
-	"cp examples/compose.env .env": "compose.yaml is for containers",
+	"go test ./...": "this is one of its tests",
+	"curl -N http://127.0.0.1:8080/v1/runs/$run/events": "package api follows runs over HTTP, and both clients do",
+	"go build -o weir ./cmd/weir":                       "so does this test, elsewhere",
+	".ci/run":                                           "it runs this test",
+	"cd bench && go run .":                              "it takes minutes; .ci/run compiles it",
+	"cp examples/compose.env .env":                      "compose.yaml is for containers",
 }
 
 // commandWithin bounds one command, and answerWithin how long an answer may be another one than the page's: what is
