@@ -37,6 +37,8 @@ type Config struct {
 	Loopback bool
 	// Tokens signs callers in. Nil: nobody is asked who they are.
 	Tokens Tokens
+	// NoTokens says that the database had never had a token when this process started: for when it cannot be asked again.
+	NoTokens bool
 	// Auth is who is asked for a token. "": AuthAuto.
 	Auth Auth
 	// TLS says that requests come encrypted.

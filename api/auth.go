@@ -47,6 +47,7 @@ type gate struct {
 // newGate is the gate of a configuration.
 func newGate(c Config, logger func(context.Context, error)) *gate {
 	g := &gate{tokens: c.Tokens, always: c.Auth == AuthToken || !c.Loopback, logger: logger, recent: newRecent(), rates: newRates(c.RateLimit)}
+	g.open.Store(c.NoTokens)
 	if c.Auth == AuthNone {
 		g.tokens = nil
 	}

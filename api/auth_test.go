@@ -219,6 +219,8 @@ func TestTokensWithoutADatabase(t *testing.T) {
 	b.handler = New(Config{Lifecycle: b.Engine, Tokens: failing, Loopback: true})
 	failing.down.Store(true)
 	problem(t, b.ask("GET", "/v1/runs", ""), http.StatusServiceUnavailable, "database_unavailable")
+	told := New(Config{Lifecycle: b.Engine, Tokens: failing, Loopback: true, NoTokens: true})
+	require.Equal(t, http.StatusOK, ask(t, told, "GET", "/v1/runs", "").StatusCode)
 	failing.down.Store(false)
 	b.get("/v1/runs")
 	failing.down.Store(true)

@@ -8,16 +8,17 @@ import (
 )
 
 // checkTokens refuses an API beyond loopback that nobody could sign in to: it is either not meant to be, or meant to be
-// open, and then somebody has to say so.
+// open, and then somebody has to say so. It keeps whether there ever was a token.
 func (r *replica) checkTokens(ctx context.Context) error {
-	if r.cfg.NoAPI || r.cfg.Auth == AuthNone || OnLoopback(r.cfg.Listen) {
+	if r.cfg.NoAPI || r.cfg.Auth == AuthNone {
 		return nil
 	}
 	tokens, err := lifecycle.NewTokens(r.pool).TokensKnown(ctx)
 	if err != nil {
 		return fmt.Errorf("look for tokens: %w", err)
 	}
-	if tokens.Usable {
+	r.noTokens = !tokens.Ever
+	if tokens.Usable || OnLoopback(r.cfg.Listen) {
 		return nil
 	}
 	return &ConfigError{

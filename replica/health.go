@@ -20,7 +20,7 @@ func (r *replica) handler(loopback bool, riverUI http.Handler) http.Handler {
 		Lifecycle: r.engine, Build: api.Build(r.cfg.Build), BuildName: r.cfg.Build.String(),
 		Schema: r.schema.seen, Ready: r.readiness, Logger: r.cfg.Logger, Loopback: loopback, OperateOnly: r.cfg.NoAPI,
 		Notify: r.notify, Telemetry: r.telemetry.read, RiverUI: riverUI,
-		Tokens: lifecycle.NewTokens(r.pool), Auth: api.Auth(r.cfg.Auth), TLS: r.cfg.TLSCert != "", RateLimit: r.cfg.RateLimit, MaxRequests: r.cfg.MaxRequests,
+		Tokens: lifecycle.NewTokens(r.pool), NoTokens: r.noTokens, Auth: api.Auth(r.cfg.Auth), TLS: r.cfg.TLSCert != "", RateLimit: r.cfg.RateLimit, MaxRequests: r.cfg.MaxRequests,
 	})
 }
 

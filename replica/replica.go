@@ -32,6 +32,7 @@ type replica struct {
 	draining atomic.Bool // it takes on no more
 	hurry    context.Context
 	debug    net.Listener // for profiles; nil = none
+	noTokens bool         // there never was one when it started
 
 	pool      *pgxpool.Pool // of everything but heartbeats
 	beatPool  *pgxpool.Pool
