@@ -28,5 +28,6 @@ type cli struct {
 	Doctor   doctor           `cmd:"" help:"Look for what is commonly wrong; exit code 1 if anything is."`
 	Openapi  openapi          `cmd:"" help:"Print the OpenAPI document of the API."`
 	Version  version          `cmd:"" help:"Tell what this binary is."`
+	State    state            `cmd:"" help:"Show replicas, queues, and what runs, is to be tried again or waits."`
 	Health   health           `cmd:"" help:"Ask a server whether it is well; exit code 1 if not."`
 }
