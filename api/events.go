@@ -88,7 +88,7 @@ func (s *server) runEvents(ctx context.Context, in *eventsInput) (*huma.StreamRe
 		s.streams.open.Add(-1)
 		return nil, err
 	}
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) { //nolint:contextcheck // it has the context of the request
 		defer s.streams.open.Add(-1)
 		defer follow.Close()
 		r, w := humago.Unwrap(ctx)
