@@ -1065,7 +1065,7 @@ type LateReport struct {
 	Outcome string `json:"outcome"`
 
 	// Payload What came with it, cut when it was too large; null: nothing.
-	Payload interface{} `json:"payload"`
+	Payload json.RawMessage `json:"payload"`
 
 	// Report The sender's id of the report.
 	Report openapi_types.UUID `json:"report"`

@@ -46,3 +46,13 @@ func (w *Weir) SessionCreate(ctx context.Context, token string) (Answer[Session]
 func (w *Weir) SessionDelete(ctx context.Context) (Answer[Session], error) {
 	return call[Session](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.client.SessionDelete(ctx) })
 }
+
+// LatePage reads one page of the reports that came too late to count, newest first.
+func (w *Weir) LatePage(ctx context.Context, params LateListParams) (Answer[LateReportPage], error) {
+	return call[LateReportPage](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.client.LateList(ctx, &params) })
+}
+
+// ViolationPage reads what in the database contradicts the rules: nothing, unless somebody has gone around them.
+func (w *Weir) ViolationPage(ctx context.Context, params ViolationListParams) (Answer[ViolationPage], error) {
+	return call[ViolationPage](ctx, w, func(ctx context.Context) (*http.Response, error) { return w.client.ViolationList(ctx, &params) })
+}

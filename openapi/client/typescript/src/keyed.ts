@@ -15,6 +15,7 @@ const calls: Record<Keyed<"post"> | Keyed<"put">, true> = {
   "POST /v1/runs": true,
   "PUT /v1/runs/by-key/{key}": true,
   "POST /v1/runs/{run}/rerun": true,
+  "POST /v1/runs:batch": true,
   "POST /v1/runs:cancel": true,
   "POST /v1/runs:pause": true,
   "POST /v1/runs:rerun": true,
