@@ -126,6 +126,9 @@ func (w *walker) fill() {
 	require.Less(w.t, w.ask(http.MethodPut, "/v1/limits/gpu", `{"limit": 3}`).StatusCode, 300)
 	bulk := w.ask(http.MethodPost, "/v1/runs:pause", `{"filter": {"name": "nobody"}}`).json(w.t)["id"].(string)
 	w.bulksEnd()
+	require.Eventually(w.t, func() bool {
+		return scan[int](w.bundle, `select count(*) from weir.steps where state = 'waiting' and run_id = any ($1)`, []uuid.UUID{waiting, approval}) == 2
+	}, eventually, often)
 	w.exec(`insert into weir.river_queue (name, created_at, updated_at) values ('default', now(), now()) on conflict do nothing`)
 	w.pools = map[string][]string{
 		"run":  {fresh.String(), done.String(), waiting.String(), approval.String(), paused.String()},
