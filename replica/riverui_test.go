@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirqueue/weir/db/dbtest"
@@ -26,10 +27,10 @@ type riverUser struct {
 	base string
 }
 
-func newRiverUser(t *testing.T) *riverUser {
+func newRiverUser(t *testing.T, pool *pgxpool.Pool) *riverUser {
 	t.Helper()
 	u := &riverUser{t: t}
-	u.running = runReplica(t, dbtest.Pool(t), func(c *Config) {
+	u.running = runReplica(t, pool, func(c *Config) {
 		ready := c.Ready
 		c.Ready = func(a net.Addr) {
 			u.base = "http://" + a.String() + "/riverui"
@@ -55,7 +56,7 @@ func (u *riverUser) press(method, path string, body any) {
 	require.Less(u.t, response.StatusCode, 300, "%s %s: %s", method, path, answer)
 }
 
-// jobs presses a button of the row of a step.
+// job presses a button of the row of a step.
 func (u *riverUser) job(button string, run uuid.UUID) {
 	u.t.Helper()
 	var job int64
@@ -81,7 +82,7 @@ const (
 // TestW1ButtonsOfRiverUI presses what there is to press, and every step comes to say what happened.
 func TestW1ButtonsOfRiverUI(t *testing.T) {
 	t.Parallel()
-	u := newRiverUser(t)
+	u := newRiverUser(t, dbtest.Pool(t))
 
 	done := submit(t, u.pool, quickPlan)
 	succeeds(t, u.pool, done)
@@ -122,7 +123,7 @@ func TestW1ButtonsOfRiverUI(t *testing.T) {
 // TestRiverUIIsServed reads the page and what belongs to it, and nothing of it comes from elsewhere.
 func TestRiverUIIsServed(t *testing.T) {
 	t.Parallel()
-	u := newRiverUser(t)
+	u := newRiverUser(t, dbtest.Pool(t))
 	for path, want := range map[string]string{"/": "<title>River</title>", "/jobs": "<title>River</title>", "/api/queues": `"name":"default"`} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.base+path, http.NoBody)
 		require.NoError(t, err)
@@ -136,4 +137,44 @@ func TestRiverUIIsServed(t *testing.T) {
 		require.NotContains(t, strings.ReplaceAll(string(text), "http://www.w3.org", ""), "http://")
 		require.Contains(t, response.Header.Get("Content-Security-Policy"), "default-src 'none'")
 	}
+}
+
+// TestRiverUIAsksForTokens: who may read looks, and only who may operate presses.
+func TestRiverUIAsksForTokens(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Pool(t)
+	tokens := lifecycle.NewTokens(pool)
+	secrets := map[string]string{"nobody": "", "stranger": "weir_0000000000000000000000000000000000000000000"}
+	for _, scope := range []string{"read", "operate", "submit", "admin"} {
+		_, secret, err := tokens.TokenCreate(t.Context(), lifecycle.TokenRequest{Name: scope, Scopes: []string{scope}, Actor: "local"})
+		require.NoError(t, err)
+		secrets[scope] = secret
+	}
+	u := newRiverUser(t, pool)
+	for who, want := range map[string]struct{ look, press int }{
+		"nobody":   {http.StatusUnauthorized, http.StatusUnauthorized},
+		"stranger": {http.StatusUnauthorized, http.StatusUnauthorized},
+		"submit":   {http.StatusForbidden, http.StatusForbidden},
+		"read":     {http.StatusOK, http.StatusForbidden},
+		"operate":  {http.StatusForbidden, http.StatusOK},
+		"admin":    {http.StatusOK, http.StatusOK},
+	} {
+		require.Equal(t, want.look, u.status(http.MethodGet, "/queues", secrets[who]), who)
+		require.Equal(t, want.press, u.status(http.MethodPut, "/queues/default/pause", secrets[who]), who)
+	}
+}
+
+// status is what somebody with a token is answered.
+func (u *riverUser) status(method, path, token string) int {
+	u.t.Helper()
+	request, err := http.NewRequestWithContext(u.t.Context(), method, u.base+"/api"+path, strings.NewReader("{}"))
+	require.NoError(u.t, err)
+	request.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(u.t, err)
+	require.NoError(u.t, response.Body.Close())
+	return response.StatusCode
 }
