@@ -230,7 +230,7 @@ func (s *server) route(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	problem := checkContent(r, int64(s.Limits.Body))
-	if problem == nil {
+	if problem == nil && pattern != riverUIPattern { // whose filters repeat their parameters
 		problem = checkQuery(r)
 	}
 	if problem != nil {

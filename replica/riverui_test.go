@@ -124,7 +124,10 @@ func TestW1ButtonsOfRiverUI(t *testing.T) {
 func TestRiverUIIsServed(t *testing.T) {
 	t.Parallel()
 	u := newRiverUser(t, dbtest.Pool(t))
-	for path, want := range map[string]string{"/": "<title>River</title>", "/jobs": "<title>River</title>", "/api/queues": `"name":"default"`} {
+	for path, want := range map[string]string{
+		"/": "<title>River</title>", "/jobs": "<title>River</title>", "/api/queues": `"name":"default"`,
+		"/api/jobs?state=available&kinds=noop&kinds=sleep&queues=default&queues=exec": `"data":[]`,
+	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.base+path, http.NoBody)
 		require.NoError(t, err)
 		response, err := http.DefaultClient.Do(request)
