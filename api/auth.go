@@ -113,11 +113,6 @@ func (g *gate) required(ctx context.Context) (bool, error) {
 // verify asks the database whose token or session this is. While it does not answer, what it said last holds for a while.
 func (g *gate) verify(ctx context.Context, shown credential, again bool) (*Caller, error) {
 	before := g.recent.get(shown)
-	if before == nil && !again {
-		if wait := g.rates.failing(); wait > 0 {
-			return nil, rateLimited("too many requests had no valid token", wait)
-		}
-	}
 	within, cancel := context.WithTimeout(ctx, verifyWithin)
 	defer cancel()
 	ask := g.tokens.TokenVerify
@@ -132,9 +127,13 @@ func (g *gate) verify(ctx context.Context, shown credential, again bool) (*Calle
 		return caller, nil
 	case errors.Is(err, lifecycle.ErrNotSignedIn):
 		g.recent.drop(shown)
-		if !again {
-			g.rates.failed()
+		if again {
+			return nil, unauthenticated("the token or session does not exist, has expired or was revoked")
 		}
+		if wait := g.rates.failing(); wait > 0 { // only now: nobody with a good token pays for what others send
+			return nil, rateLimited("too many requests had no valid token", wait)
+		}
+		g.rates.failed()
 		return nil, unauthenticated("the token or session does not exist, has expired or was revoked")
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

@@ -87,7 +87,7 @@ func (r *rates) limiter(token uuid.UUID) *rate.Limiter {
 	return limiter
 }
 
-// failing is 0, or how long nothing unknown is looked at because too much of it was wrong.
+// failing is 0, or how long what is no valid token is to stay away because there was too much of it.
 func (r *rates) failing() time.Duration {
 	if r.failures.Tokens() >= 1 {
 		return 0

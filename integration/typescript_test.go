@@ -22,6 +22,7 @@ func TestTypeScriptClient(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
+			require.Empty(t, os.Getenv("WEIR_TEST_NPM"), "%s is not installed", tool)
 			t.Skipf("%s is not installed", tool)
 		}
 	}
