@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -43,8 +42,18 @@ func unseenOf() map[string]string {
 	}
 }
 
-// walkStream is how long the walk listens to an answer that need not end. What it says has tests of its own.
-const walkStream = 20 * time.Millisecond
+// hangsUp goes away as soon as an answer has begun that need not end. What such answers say has tests of its own.
+type hangsUp struct {
+	*httptest.ResponseRecorder
+
+	leave context.CancelFunc
+}
+
+// Write implements http.ResponseWriter.
+func (h hangsUp) Write(text []byte) (int, error) {
+	defer h.leave()
+	return h.ResponseRecorder.Write(text)
+}
 
 // walker asks everything that the document describes.
 type walker struct {
@@ -400,12 +409,13 @@ func (w *walker) send(t require.TestingT, o *walked, values map[string]string, b
 		r.Header.Set(name, value)
 	}
 	recorder := httptest.NewRecorder()
+	var answer http.ResponseWriter = recorder
 	if _, stream := o.answers["200"][streamType]; stream {
-		ctx, cancel := context.WithTimeout(r.Context(), walkStream)
-		defer cancel()
-		r = r.WithContext(ctx)
+		ctx, leave := context.WithCancel(r.Context())
+		defer leave()
+		r, answer = r.WithContext(ctx), hangsUp{recorder, leave}
 	}
-	w.handler.ServeHTTP(recorder, r)
+	w.handler.ServeHTTP(answer, r)
 	status := strconv.Itoa(recorder.Code)
 	about := o.id + ": " + o.method + " " + target.RequestURI() + " " + shortened(body) + " → " + status + " " + shortened(recorder.Body.String())
 	if target.Path != "" && !w.isOurs(r, o) { // a value that leads to another path, or to none
