@@ -7,7 +7,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ const (
 
 // Config says what a cluster is made of. The zero value is good.
 type Config struct {
-	// URL is the database; "" = one of dbtest's, migrated.
+	// URL is the database; "" = one of dbtest's, migrated, which takes a testing.TB.
 	URL string
 	// Binary is what runs; "" = Binary(t).
 	Binary string
@@ -48,8 +50,8 @@ type Config struct {
 	Env []string
 }
 
-// Cluster is what one test runs. Its methods fail the test when what they wait for does not come, so they are for the
-// test's own goroutine.
+// Cluster is what one test runs. Its methods fail the test when what they wait for does not come, so in a test they are
+// for the test's own goroutine; a program whose T allows for it may call them from any, at once.
 type Cluster struct {
 	// Dir holds the logs, the ledger and whatever else the test puts there. Every user may look into it.
 	Dir string
@@ -60,20 +62,27 @@ type Cluster struct {
 	// Pool is the test's own way to the database.
 	Pool *pgxpool.Pool
 
-	t         testing.TB
-	config    Config
+	t      T
+	config Config
+
+	mu        sync.Mutex
+	named     int // names that were given
 	processes []*Process
 }
 
 // New makes a cluster without processes. At the end of the test every process that is left is killed, and the test
 // fails if anything survives that.
-func New(t testing.TB, config Config) *Cluster {
+func New(t T, config Config) *Cluster {
 	t.Helper()
 	if config.Binary == "" {
 		config.Binary = Binary(t)
 	}
 	if config.URL == "" {
-		config.URL = dbtest.URL(t)
+		test, ok := t.(testing.TB)
+		if !ok {
+			t.Fatalf("a cluster of a program needs the URL of a database")
+		}
+		config.URL = dbtest.URL(test)
 	}
 	c := &Cluster{t: t, config: config, URL: config.URL, Mark: "weir-cluster-" + strings.ToLower(rand.Text()[:12])}
 	dir, err := os.MkdirTemp("", c.Mark+"-") //nolint:usetesting // kept when the test has failed
@@ -98,12 +107,13 @@ func New(t testing.TB, config Config) *Cluster {
 
 // end kills what is left, looks whether that was all, and keeps the logs if the test has failed.
 func (c *Cluster) end() {
-	for _, p := range c.processes {
+	processes := c.Processes()
+	for _, p := range processes {
 		if !p.Ended() {
 			_ = p.cmd.Process.Signal(syscall.SIGKILL)
 		}
 	}
-	for _, p := range c.processes {
+	for _, p := range processes {
 		<-p.done // nothing keeps KILL off
 	}
 	left := c.awaitGone(c.Mark)
@@ -120,7 +130,7 @@ func (c *Cluster) end() {
 		_ = os.RemoveAll(c.Dir)
 		return
 	}
-	for _, p := range c.processes {
+	for _, p := range processes {
 		for _, stream := range []string{"stdout", "stderr"} {
 			if text, err := os.ReadFile(p.file(stream)); err == nil && len(text) > 0 {
 				c.t.Logf("%s of %s:\n%s", stream, p, tail(string(text)))
@@ -131,6 +141,13 @@ func (c *Cluster) end() {
 		c.t.Logf("ledger:\n%s", tail(string(ledger)))
 	}
 	c.t.Logf("logs and ledger are kept in %s", c.Dir)
+}
+
+// Processes are all that were started, also those that have ended.
+func (c *Cluster) Processes() []*Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.processes)
 }
 
 // tail is the end of a text.

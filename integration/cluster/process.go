@@ -39,8 +39,12 @@ type spec struct {
 // start starts a process. It does not outlive the test process.
 func (c *Cluster) start(s spec) *Process {
 	c.t.Helper()
-	name := fmt.Sprintf("%02d", len(c.processes)+1)
-	p := &Process{Name: name, Mark: c.Mark + "." + name + ".", cluster: c, args: s.args, done: make(chan struct{})}
+	p := &Process{cluster: c, args: s.args, done: make(chan struct{})}
+	c.mu.Lock()
+	c.named++
+	p.Name = fmt.Sprintf("%02d", c.named)
+	c.mu.Unlock()
+	p.Mark = c.Mark + "." + p.Name + "."
 	stdout, stderr := p.create("stdout"), p.create("stderr")
 	defer stdout.Close() //nolint:errcheck // the process has its own
 	defer stderr.Close() //nolint:errcheck // the process has its own
@@ -49,7 +53,7 @@ func (c *Cluster) start(s spec) *Process {
 	}
 	p.cmd = &exec.Cmd{
 		Path: s.binary, Args: append([]string{"weir-" + p.Mark}, s.args...), Dir: s.dir, Stdout: stdout, Stderr: stderr,
-		Env:         append(append(environment(), EnvMark+"="+p.Mark, EnvReplica+"="+name, EnvLedger+"="+c.Dir, "TMPDIR="+filepath.Join(c.Dir, tempDir)), s.env...),
+		Env:         append(append(environment(), EnvMark+"="+p.Mark, EnvReplica+"="+p.Name, EnvLedger+"="+c.Dir, "TMPDIR="+filepath.Join(c.Dir, tempDir)), s.env...),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: s.as},
 	}
 	started := make(chan error, 1)
@@ -67,6 +71,8 @@ func (c *Cluster) start(s spec) *Process {
 	if err := <-started; err != nil {
 		c.t.Fatalf("start %s: %v", p, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.processes = append(c.processes, p)
 	return p
 }

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 
 	client "github.com/weirqueue/weir/openapi/client/go"
@@ -35,9 +36,7 @@ func (c *Cluster) ServeAt(url string, flags ...string) *Replica {
 // (WEIR_FAULT_DELAYS, see lifecycle/fault_injected.go), and waits until it takes on work.
 func (c *Cluster) ServeFaulty(delays string, flags ...string) *Replica {
 	c.t.Helper()
-	p := c.start(spec{
-		binary: FaultyBinary(c.t), args: c.serve(c.URL, flags), env: append([]string{"WEIR_FAULT_DELAYS=" + delays}, c.config.Env...),
-	})
+	p := c.ServeWith(Start{Binary: FaultyBinary(c.t), Env: []string{"WEIR_FAULT_DELAYS=" + delays}, Flags: flags})
 	p.Logged("faults are injected")
 	return c.Await(p)
 }
@@ -45,7 +44,36 @@ func (c *Cluster) ServeFaulty(delays string, flags ...string) *Replica {
 // Launch starts a replica and does not wait for it.
 func (c *Cluster) Launch(url string, flags ...string) *Process {
 	c.t.Helper()
-	return c.Command(c.serve(url, flags)...)
+	return c.ServeWith(Start{URL: url, Flags: flags})
+}
+
+// Start says how a replica is started. What is empty is the cluster's.
+type Start struct {
+	// Binary is what runs.
+	Binary string
+	// URL is how it reaches its database.
+	URL string
+	// DirectURL is how it listens, "": by URL too.
+	DirectURL string
+	// Env is added to the cluster's.
+	Env []string
+	// Flags are added to the cluster's; given twice, the last counts.
+	Flags []string
+}
+
+// ServeWith starts a replica and does not wait for it; see Await.
+func (c *Cluster) ServeWith(s Start) *Process {
+	c.t.Helper()
+	if s.Binary == "" {
+		s.Binary = c.config.Binary
+	}
+	if s.URL == "" {
+		s.URL = c.URL
+	}
+	if s.DirectURL != "" {
+		s.Flags = append([]string{"--direct-database-url", s.DirectURL}, s.Flags...)
+	}
+	return c.start(spec{binary: s.Binary, args: c.serve(s.URL, s.Flags), env: slices.Concat(c.config.Env, s.Env)})
 }
 
 // serve are the arguments of a replica.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 
 	"github.com/weirqueue/weir/db/embedded"
@@ -22,13 +21,13 @@ type Server struct {
 	// URL leads to the database, at whatever time the server runs.
 	URL string
 
-	t       testing.TB
+	t       T
 	config  embedded.Config
 	running *embedded.Server
 }
 
 // NewServer starts a server. It ends with the test, after every cluster that was made later.
-func NewServer(t testing.TB) *Server {
+func NewServer(t T) *Server {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { // the user that the server runs as for root has to get in
