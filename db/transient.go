@@ -70,6 +70,8 @@ func OutcomeUnknown(err error) bool {
 func transientState(code string) bool {
 	switch code {
 	case SerializationFailure, DeadlockDetected,
+		"25006", // read_only_sql_transaction: it is a standby now, or not a primary yet
+		"53100", // disk_full: room can be made
 		"53300", // too_many_connections
 		"57P01", // admin_shutdown
 		"57P02", // crash_shutdown

@@ -18,7 +18,7 @@ func TestTransientBySQLState(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{
 		"08000": true, "08003": true, "08006": true, "40001": true, "40P01": true,
-		"57P01": true, "57P02": true, "57P03": true, "53300": true,
+		"57P01": true, "57P02": true, "57P03": true, "53300": true, "53100": true, "25006": true,
 		"23514": false, "23505": false, "55P03": false, "57014": false, "42P01": false, "28P01": false, "3D000": false,
 	} {
 		err := fmt.Errorf("move the step: %w", &pgconn.PgError{Code: code})
