@@ -2,9 +2,6 @@ package embedded
 
 import "github.com/weirqueue/weir/db/embedded/cluster"
 
-// Pid is the server's main process.
-func (s *Server) Pid() int { return s.process.cmd.Process.Pid }
-
 // PlaceData finds the place of the data below path for an account.
 func PlaceData(path, elsewhere string, account cluster.Account) (string, error) {
 	return (&directory{path: path, elsewhere: elsewhere}).data(account)

@@ -26,7 +26,7 @@ type process struct {
 }
 
 // startProcess starts postgres so that it does not outlive us.
-func startProcess(path string, flags []string, data, log string, account cluster.Account) (*process, error) {
+func startProcess(path string, flags, env []string, data, log string, account cluster.Account) (*process, error) {
 	if info, err := os.Stat(log); err == nil && info.Size() > logKept {
 		if err := os.Remove(log); err != nil {
 			return nil, fmt.Errorf("begin a new log: %w", err)
@@ -43,6 +43,7 @@ func startProcess(path string, flags []string, data, log string, account cluster
 	// A process group of its own: Ctrl-C in the terminal is for us, who still need the database then.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	account.Run(cmd)
+	cmd.Env = append(cmd.Env, env...)
 	dieWithParent(cmd.SysProcAttr)
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)

@@ -27,6 +27,8 @@ type Config struct {
 	Port int
 	// Settings are PostgreSQL's, in addition to the defaults.
 	Settings map[string]string
+	// Env is added to the server's environment, which has nothing of ours: NAME=VALUE.
+	Env []string
 	// Download is where binaries come from if the machine has none that fit.
 	Download cluster.Download
 	// Logger is told which binaries run where. Nil: nobody.
@@ -89,6 +91,9 @@ func (s *Server) URL() string { return s.url }
 // LogFile is where the server writes its log.
 func (s *Server) LogFile() string { return s.logFile }
 
+// PID is the server's main process. It is somebody else's number, or nobody's, once the server has ended.
+func (s *Server) PID() int { return s.process.cmd.Process.Pid }
+
 // Done is closed when the server has ended, whoever ended it.
 func (s *Server) Done() <-chan struct{} { return s.process.done }
 
@@ -140,7 +145,7 @@ func (d *directory) start(ctx context.Context, config Config, account cluster.Ac
 	maps.Copy(settings, config.Settings)
 	log := filepath.Join(d.path, "postgres.log")
 	flags := append([]string{"-D", data}, cluster.Flags(port, settings)...)
-	process, err := startProcess(binaries.Path("postgres"), flags, data, log, account)
+	process, err := startProcess(binaries.Path("postgres"), flags, config.Env, data, log, account)
 	if err != nil {
 		return nil, err
 	}

@@ -214,7 +214,7 @@ func TestStartDespiteAStaleProcessID(t *testing.T) {
 	t.Parallel()
 	dir := directory(t)
 	first := start(t, dir)
-	require.NoError(t, syscall.Kill(first.Pid(), syscall.SIGKILL))
+	require.NoError(t, syscall.Kill(first.PID(), syscall.SIGKILL))
 	<-first.Done()
 	require.NoError(t, first.Stop(t.Context()))
 	file := filepath.Join(dir, "data", "postmaster.pid")
@@ -258,7 +258,7 @@ func TestServerThatEndsByItself(t *testing.T) {
 	t.Parallel()
 	server := start(t, directory(t))
 	require.NoError(t, server.Err())
-	require.NoError(t, syscall.Kill(server.Pid(), syscall.SIGQUIT))
+	require.NoError(t, syscall.Kill(server.PID(), syscall.SIGQUIT))
 	<-server.Done()
 	var ended *embedded.Error
 	require.ErrorAs(t, server.Err(), &ended)
@@ -300,4 +300,19 @@ func TestDataLiesElsewhereIfTheServerCannotGetIn(t *testing.T) {
 
 	_, err = embedded.PlaceData(filepath.Join(closed, "below"), filepath.Join(closed, "elsewhere"), stranger)
 	require.ErrorContains(t, err, "user stranger, as whom PostgreSQL runs for root, cannot get into")
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	server, err := embedded.Start(ctx, embedded.Config{DataDir: directory(t), Env: []string{"WEIR_TEST_GIVEN=this", "TZ=Asia/Kolkata"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })
+	conn, err := pgx.Connect(t.Context(), server.URL())
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.PgConn().Exec(t.Context(), `create table said (line text); copy said from program 'echo $WEIR_TEST_GIVEN $TZ'`).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, "this Asia/Kolkata", run(t, server.URL(), "select line from said"))
 }

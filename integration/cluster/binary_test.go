@@ -5,7 +5,7 @@ package cluster_test
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
+	osexec "os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +50,7 @@ func TestBuiltOnce(t *testing.T) {
 // version is the first line of what `weir version` says.
 func version(t *testing.T, binary string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), binary, "version").Output()
+	out, err := osexec.CommandContext(t.Context(), binary, "version").Output()
 	require.NoError(t, err)
 	first, _, _ := strings.Cut(string(out), "\n")
 	return first

@@ -85,7 +85,7 @@ func New(t T, config Config) *Cluster {
 		config.URL = dbtest.URL(test)
 	}
 	c := &Cluster{t: t, config: config, URL: config.URL, Mark: "weir-cluster-" + strings.ToLower(rand.Text()[:12])}
-	dir, err := os.MkdirTemp("", c.Mark+"-") //nolint:usetesting // kept when the test has failed
+	dir, err := os.MkdirTemp("", c.Mark+"-") // kept when the test has failed
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,16 +40,40 @@ func carries(pid int, mark string) bool {
 }
 
 // stateOf is the third field of /proc/PID/stat (R, S, D, T, Z, …), "" when there is no such process.
-func stateOf(pid int) string {
+func stateOf(pid int) string { return statOf(pid, 0) }
+
+// childrenOf lists the processes whose parent is pid.
+func childrenOf(pid int) []int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, entry := range entries {
+		child, err := strconv.Atoi(entry.Name())
+		if err == nil && statOf(child, 1) == strconv.Itoa(pid) {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// alive tells whether any of the processes is there and has not ended.
+func alive(pids []int) bool {
+	return slices.ContainsFunc(pids, func(pid int) bool { return !slices.Contains([]string{"", "Z", "X"}, stateOf(pid)) })
+}
+
+// statOf is a field of /proc/PID/stat, counted from the one after the name, "" when there is no such process.
+func statOf(pid, field int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
 	fields := bytes.Fields(text[max(bytes.LastIndexByte(text, ')'), 0):])
-	if len(fields) < 2 {
+	if len(fields) < field+2 {
 		return ""
 	}
-	return string(fields[1])
+	return string(fields[field+1])
 }
 
 // describe names processes for people.
