@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirqueue/weir/db"
 	"github.com/weirqueue/weir/lifecycle/plan"
 )
 
@@ -39,6 +41,7 @@ func TestO1JanitorAndCompletionRace(t *testing.T) {
 			require.Equal(t, ResultTooLate, answers[i].Result)
 			require.Equal(t, StepLost, state)
 			require.Equal(t, s.actor, answers[i].Actor)
+			require.True(t, answers[i].At.Equal(scan[time.Time](s.bundle, "select at from weir.transitions where run_id = $1 and step = $2 and from_state = 'running'", run, a.Step)), "when")
 		}
 		require.Equal(t, width, scan[int](s.bundle, "select count(*) from weir.transitions where run_id = $1 and step is not null and from_state = 'running'", run), "one final write each")
 		s.pass()
@@ -67,9 +70,46 @@ func TestO1LateReportOnAnOldConnection(t *testing.T) {
 	require.Equal(t, StepLost, answer.State)
 	require.Equal(t, s.actor, answer.Actor)
 	require.Equal(t, row, scan[string](s.bundle, "select s::text from weir.steps s"))
+	require.True(t, answer.At.Equal(scan[time.Time](s.bundle, "select at from weir.transitions where from_state = 'running'")), "when")
 	require.Equal(t, "succeeded lost", scan[string](s.bundle, "select outcome || ' ' || state_was from weir.late_reports"))
 	require.Equal(t, RunFailed, s.runState(run))
 	s.noViolations()
+}
+
+// TestO1LateReportInAnOldTransaction has a worker see its step running, in a transaction that goes on while the step is
+// lost and in which it then says that it succeeded: past every query of ours, at either isolation.
+func TestO1LateReportInAnOldTransaction(t *testing.T) {
+	t.Parallel()
+	for isolation, want := range map[pgx.TxIsoLevel]string{pgx.ReadCommitted: db.CheckViolation, pgx.RepeatableRead: db.SerializationFailure} {
+		t.Run(string(isolation), func(t *testing.T) {
+			t.Parallel()
+			s := newSwept(t)
+			run := s.submit(planOf(step("a")))
+			a := s.startAll(run, 1)[0]
+			tx, err := s.pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: isolation})
+			require.NoError(t, err)
+			defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+			var seen string
+			require.NoError(t, tx.QueryRow(t.Context(), "select state::text from weir.steps where run_id = $1", run).Scan(&seen))
+			require.Equal(t, "running", seen)
+			s.exec("update weir.workers set gone_at = clock_timestamp() where id = $1", a.Worker)
+			s.exec("update weir.pulse set beat_at = clock_timestamp(), steady_since = clock_timestamp() - interval '1 hour'")
+			require.NoError(t, s.expire(t.Context()))
+			s.pass()
+			const look = "select array_agg(s::text) || array_agg(t::text order by t.id) from weir.steps s join weir.transitions t using (run_id, step)"
+			before := scan[[]string](s.bundle, look)
+			_, err = tx.Exec(t.Context(), "update weir.steps set state = 'succeeded', cause = 'reported', river_job_id = null, finished_at = clock_timestamp() where run_id = $1", run)
+			refusal, ok := db.AsError(err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, want, refusal.SQLState)
+			if want == db.CheckViolation {
+				require.Equal(t, "step_transition_is_legal", refusal.Constraint)
+			}
+			require.Equal(t, StepLost, s.stepState(run, 1))
+			require.Equal(t, before, scan[[]string](s.bundle, look))
+			s.noViolations()
+		})
+	}
 }
 
 // parallel is so many steps that need nothing.
