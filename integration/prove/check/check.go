@@ -160,7 +160,7 @@ func judge(h *history) Report {
 		if t.Cause == "repaired" || t.Actor == "river" {
 			rep.Repairs++
 		}
-		if t.From == "running" && !t.reported() {
+		if t.Step > 0 && t.From == "running" && !t.reported() {
 			rep.Ended[t.Cause]++
 		}
 		if t.To == "retrying" {
