@@ -27,13 +27,14 @@ type reporter struct {
 	mu      sync.Mutex
 	pending map[lifecycle.Hold]*offer
 	bytes   int
-	ended   map[lifecycle.Hold]struct{} // given up; the next heartbeat says so
-	changed chan struct{}               // closed and replaced when pending shrinks
+	ended   map[lifecycle.Hold]int64 // given up, and the token; the next heartbeat says so
+	changed chan struct{}            // closed and replaced when pending shrinks
 }
 
 // offer is a report on its way.
 type offer struct {
 	kind    string
+	token   int64 // of the dispatch that started the attempt
 	since   time.Time
 	tried   chan struct{} // closed when it was sent once, whatever came of it
 	settled chan struct{} // closed when it is over
@@ -42,15 +43,15 @@ type offer struct {
 
 func newReporter(ctx context.Context, cfg *SupervisorConfig) *reporter {
 	return &reporter{
-		cfg: cfg, ctx: ctx, pending: map[lifecycle.Hold]*offer{}, ended: map[lifecycle.Hold]struct{}{},
+		cfg: cfg, ctx: ctx, pending: map[lifecycle.Hold]*offer{}, ended: map[lifecycle.Hold]int64{},
 		changed: make(chan struct{}),
 	}
 }
 
 // offer sends a report until it is taken, refused for good, or until has passed. It does not wait.
-func (r *reporter) offer(rep lifecycle.Report, kind string, until time.Time, logger *slog.Logger) *offer {
+func (r *reporter) offer(rep lifecycle.Report, kind string, token int64, until time.Time, logger *slog.Logger) *offer {
 	o := &offer{
-		kind: kind, since: time.Now(), tried: make(chan struct{}), settled: make(chan struct{}), bytes: len(rep.Output),
+		kind: kind, token: token, since: time.Now(), tried: make(chan struct{}), settled: make(chan struct{}), bytes: len(rep.Output),
 	}
 	r.mu.Lock()
 	r.pending[holdOf(rep)] = o
@@ -121,7 +122,7 @@ func (r *reporter) settle(o *offer, h lifecycle.Hold, taken bool) {
 	delete(r.pending, h)
 	r.bytes -= o.bytes
 	if !taken {
-		r.ended[h] = struct{}{}
+		r.ended[h] = o.token
 		r.cfg.observe(func(ob Observer) { ob.ReportGivenUp(o.kind) })
 	}
 	close(o.settled)
@@ -145,6 +146,23 @@ func (r *reporter) overloaded() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.pending) >= maxUnreported || r.bytes >= maxUnreportedBytes
+}
+
+// holds reports whether the database may still take the attempt that was started by a token for one that runs.
+func (r *reporter) holds(token int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.pending {
+		if o.token == token {
+			return true
+		}
+	}
+	for _, ended := range r.ended {
+		if ended == token {
+			return true
+		}
+	}
+	return false
 }
 
 // given lists the attempts whose reports were given up.

@@ -173,10 +173,10 @@ func TestNothingStartsWhileTooMuchIsUnreported(t *testing.T) {
 			return lifecycle.FinishAnswer{}, unavailable()
 		}}
 		b := setup(t, f, now(json.RawMessage(`1`), nil))
-		for range maxUnreported {
-			require.NoError(t, b.sup.Work(t.Context(), uuid.New(), 0, 1))
+		for token := range int64(maxUnreported) {
+			require.NoError(t, b.sup.Work(t.Context(), uuid.New(), 0, token+1))
 		}
-		require.Error(t, b.sup.Work(t.Context(), uuid.New(), 0, 1))
+		require.Error(t, b.sup.Work(t.Context(), uuid.New(), 0, maxUnreported+1))
 		require.Equal(t, maxUnreported, b.obs.of("started"))
 		require.NoError(t, b.sup.Drain(t.Context()))
 	})

@@ -27,6 +27,7 @@ func (s *Supervisor) start(ctx context.Context, req lifecycle.StartRequest) (*li
 		failures++
 		sleep(ctx, jittered(failures, 50*time.Millisecond, time.Second))
 		if ctx.Err() != nil {
+			s.keep(req.Token)
 			go s.undoStart(req) // the last call may have been heard
 			return nil, fmt.Errorf("start a step, tried %d times: %w", failures, err)
 		}
@@ -36,6 +37,7 @@ func (s *Supervisor) start(ctx context.Context, req lifecycle.StartRequest) (*li
 // undoStart finds out, for as long as a lease, whether a Start that nobody answered was committed: the attempt is then
 // handed back, for nothing of it was done.
 func (s *Supervisor) undoStart(req lifecycle.StartRequest) {
+	defer s.give(req.Token)
 	ctx, cancel := context.WithTimeout(s.base, s.cfg.Lease)
 	defer cancel()
 	for failures := 1; ctx.Err() == nil; failures++ {
@@ -45,7 +47,7 @@ func (s *Supervisor) undoStart(req lifecycle.StartRequest) {
 			e := newExecution(s.base, s.cfg, *answer.Attempt)
 			e.stop(ErrShutdown)
 			rep := e.conclude(&result{err: context.Canceled, cause: ErrShutdown}, s.cfg.MaxOutput)
-			s.reporter.offer(rep, answer.Attempt.Kind, s.offerUntil(e), e.logger)
+			s.reporter.offer(rep, answer.Attempt.Kind, req.Token, s.offerUntil(e), e.logger)
 			e.release()
 			e.sender.close(ctx)
 			return

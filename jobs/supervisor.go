@@ -80,6 +80,7 @@ type Supervisor struct {
 
 	mu       sync.Mutex
 	running  map[lifecycle.Hold]*execution
+	working  map[int64]int // the tokens of the calls of Work, and of Starts that are undone
 	entering int           // calls of Work that have not got as far as running, or are past it
 	draining bool          // nothing new starts
 	stopping bool          // what is started all the same is stopped at once
@@ -92,7 +93,7 @@ type Supervisor struct {
 func NewSupervisor(c SupervisorConfig) *Supervisor {
 	cfg := c.withDefaults()
 	s := &Supervisor{
-		cfg: cfg, running: map[lifecycle.Hold]*execution{}, changed: make(chan struct{}), hurry: make(chan struct{}),
+		cfg: cfg, running: map[lifecycle.Hold]*execution{}, working: map[int64]int{}, changed: make(chan struct{}), hurry: make(chan struct{}),
 	}
 	s.base, s.end = context.WithCancel(context.Background())
 	s.reporter = newReporter(s.base, cfg)
@@ -100,7 +101,7 @@ func NewSupervisor(c SupervisorConfig) *Supervisor {
 }
 
 // Work starts the step that was dispatched with the token, runs its handler and begins to report; it returns when the
-// slot is free again. A step that this worker may not start is none of its business: nil. The error says why a Start
+// slot is free again. A step that this worker may not start, or runs already, is none of this call's business: nil. The error says why a Start
 // was not possible; the step is then given back, for others to start. The end of ctx stops the attempt: with a *StopError
 // as its cause as that says, else as a shutdown.
 func (s *Supervisor) Work(ctx context.Context, run uuid.UUID, step int, token int64) error {
@@ -110,6 +111,11 @@ func (s *Supervisor) Work(ctx context.Context, run uuid.UUID, step int, token in
 		return nil
 	}
 	defer s.leave()
+	if !s.take(token) {
+		s.cfg.Logger.Warn("a step that runs here was fetched again, and is left alone", "run", run, "step_ordinal", step, "token", token)
+		return nil
+	}
+	defer s.give(token)
 	if s.reporter.overloaded() {
 		s.release(ctx, req)
 		return errors.New("start a step: too much is unreported")
@@ -121,7 +127,7 @@ func (s *Supervisor) Work(ctx context.Context, run uuid.UUID, step int, token in
 		}
 		return err
 	}
-	s.execute(ctx, *claim)
+	s.execute(ctx, *claim, token)
 	return nil
 }
 
@@ -144,6 +150,33 @@ func (s *Supervisor) enter() bool {
 	return true
 }
 
+// take makes a token this call's alone. It answers false while another call has it, and until the report about what it
+// started is settled: to a worker that asks again, Start answers the attempt that it already has.
+func (s *Supervisor) take(token int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.working[token] > 0 || s.reporter.holds(token) {
+		return false
+	}
+	s.working[token]++
+	return true
+}
+
+// keep has a token stay taken until it was given back once more.
+func (s *Supervisor) keep(token int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.working[token]++
+}
+
+func (s *Supervisor) give(token int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.working[token]--; s.working[token] == 0 {
+		delete(s.working, token)
+	}
+}
+
 func (s *Supervisor) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +190,7 @@ func (s *Supervisor) broadcast() {
 }
 
 // execute runs one attempt to its end and offers its report.
-func (s *Supervisor) execute(ctx context.Context, claim lifecycle.Attempt) {
+func (s *Supervisor) execute(ctx context.Context, claim lifecycle.Attempt, token int64) {
 	e := newExecution(s.base, s.cfg, claim)
 	s.mu.Lock()
 	s.running[e.hold] = e
@@ -175,7 +208,7 @@ func (s *Supervisor) execute(ctx context.Context, claim lifecycle.Attempt) {
 	s.note(e, r, rep)
 	s.finishLog(e)
 
-	o := s.reporter.offer(rep, claim.Kind, s.offerUntil(e), e.logger)
+	o := s.reporter.offer(rep, claim.Kind, token, s.offerUntil(e), e.logger)
 	e.cancel(nil)
 	e.release()
 	s.mu.Lock()
