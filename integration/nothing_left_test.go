@@ -70,7 +70,7 @@ steps:
 	c.Until("the stubborn one has started", func() bool { return c.Noted(cluster.Entry{What: "start", Step: "stubborn"}) })
 	const offers = "jobs.(*reporter).deliver"
 	attempts := []string{"jobs.(*Supervisor).Work", "jobs.(*execution).handle", "jobs.(*sender).run", "jobs.(*execKind).run", "process.(*Process).read", "net/http.(*Client).do"}
-	require.Subset(t, doing(t, profiles, attempts...), attempts, "goroutines are found by these names")
+	c.Until("goroutines are found by these names", func() bool { return len(doing(t, profiles, attempts...)) == len(attempts) })
 	proxy.Freeze()
 
 	c.Until("nothing of the attempts is left but their outcomes", func() bool { return len(doing(t, profiles, attempts...)) == 0 })
