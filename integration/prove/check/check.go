@@ -139,6 +139,11 @@ func Check(ctx context.Context, pool *pgxpool.Pool, e Evidence) (Report, error) 
 		return Report{}, fmt.Errorf("read the tables: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	return checkIn(ctx, tx, e)
+}
+
+// checkIn is Check in a transaction, without waiting.
+func checkIn(ctx context.Context, tx pgx.Tx, e Evidence) (Report, error) {
 	var t tables
 	if err := t.read(ctx, tx, len(e.Snapshots) > 0); err != nil {
 		return Report{}, err

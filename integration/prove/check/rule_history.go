@@ -40,15 +40,19 @@ func (h *history) chains(each func(at place, chain []*transition)) {
 	}
 }
 
+// now is the state of a run or step that is there, and its cause.
+func (h *history) now(at place) (state, cause string) {
+	if at.step == 0 {
+		return h.run[at.run].State, h.run[at.run].Cause
+	}
+	return h.step[at].State, h.step[at].Cause
+}
+
 // bornIllegally: a history starts from a legal birth, and what has none is as it was born.
 func bornIllegally(h *history, say sayer) {
 	h.chains(func(at place, chain []*transition) {
-		state, reused := "", false
-		if at.step == 0 {
-			state = h.run[at.run].State
-		} else {
-			state, reused = h.step[at].State, h.step[at].ReusedFrom != [16]byte{}
-		}
+		state, _ := h.now(at)
+		reused := at.step > 0 && h.step[at].ReusedFrom != [16]byte{}
 		if len(chain) > 0 {
 			state = chain[0].From
 		}
@@ -188,12 +192,7 @@ func stateDiffersFromHistory(h *history, say sayer) {
 		if len(chain) == 0 {
 			return // bornIllegally looks at it
 		}
-		state := ""
-		if at.step == 0 {
-			state = h.run[at.run].State
-		} else {
-			state = h.step[at].State
-		}
+		state, _ := h.now(at)
 		if last := chain[len(chain)-1]; last.To != state {
 			say(at, "it is %s, and its last transition, %d, ended in %s", state, last.ID, last.To)
 		}
@@ -203,12 +202,7 @@ func stateDiffersFromHistory(h *history, say sayer) {
 // causeDiffersFromHistory: so does the cause.
 func causeDiffersFromHistory(h *history, say sayer) {
 	h.chains(func(at place, chain []*transition) {
-		cause := ""
-		if at.step == 0 {
-			cause = h.run[at.run].Cause
-		} else {
-			cause = h.step[at].Cause
-		}
+		_, cause := h.now(at)
 		switch {
 		case len(chain) > 0 && chain[len(chain)-1].Cause != cause:
 			say(at, "its cause is %s, and that of its last transition %s", cause, chain[len(chain)-1].Cause)

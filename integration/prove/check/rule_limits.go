@@ -69,7 +69,7 @@ func (h *history) spans() []span {
 	var all []span
 	for _, a := range h.attempts {
 		t := h.endOf(a)
-		if t == nil || !t.ownWord() {
+		if t == nil || !t.ownWord() || h.step[a.place] == nil {
 			continue
 		}
 		from, began := h.executed[a].startedAt()
@@ -152,8 +152,8 @@ func maxParallelExceededByExecutions(h *history, say sayer) {
 	}
 	for _, at := range sorted(of, comparePlaces) {
 		n := 0
-		if at.step == 0 {
-			n = h.run[at.run].MaxParallel
+		if r := h.run[at.run]; at.step == 0 && r != nil {
+			n = r.MaxParallel
 		} else if p := h.policy[at]; p != nil {
 			n = p.MaxParallel
 		}
@@ -167,12 +167,9 @@ func maxParallelExceededByExecutions(h *history, say sayer) {
 }
 
 func (h *history) names(of []attempt) string {
-	text := ""
-	for i, a := range of {
-		if i > 0 {
-			text += ", "
-		}
-		text += a.run.String() + " " + h.name(a.place)
+	var all []string
+	for _, a := range of {
+		all = append(all, a.run.String()+" "+h.name(a.place))
 	}
-	return text
+	return strings.Join(all, ", ")
 }

@@ -54,7 +54,7 @@ func NewWatcher(url string, logger *slog.Logger) *Watcher {
 // Run looks every 250 ms, until the context ends; then once more, so that nothing is missed. What goes wrong is logged,
 // and tried again on a new connection. The error is that of the last look.
 func (w *Watcher) Run(ctx context.Context) error {
-	defer w.hangUp()
+	defer w.hangUp(ctx)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	well := true
@@ -63,7 +63,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			w.hangUp()
+			w.hangUp(ctx)
 			if well {
 				w.logger.Info("the watcher sees nothing", "error", err)
 			}
@@ -74,7 +74,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			w.hangUp()
+			w.hangUp(ctx)
 			return w.look(context.WithoutCancel(ctx))
 		case <-tick.C:
 		}
@@ -146,11 +146,11 @@ func dial(ctx context.Context, url string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-func (w *Watcher) hangUp() {
+func (w *Watcher) hangUp(ctx context.Context) {
 	if w.conn == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = w.conn.Close(ctx)
 	w.conn = nil
