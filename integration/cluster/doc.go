@@ -1,6 +1,9 @@
 // Package cluster runs Weir as it is run: operating-system processes of the real binary on a real PostgreSQL, with the
-// faults that happen to processes (KILL, STOP and CONT, TERM) and to the way between them and their database (a proxy
-// that freezes).
+// faults that happen to processes (KILL, STOP and CONT, TERM; another build, a wall clock that is off), to their database
+// (stopped, crashed, its clock off, its disk full) and to the way between them, or to an API (a proxy that freezes, is
+// late, loses everything, cuts connections, or cuts them at a commit).
+//
+// Tests run it, and programs that bring a [T] of their own.
 //
 //	func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 //

@@ -131,6 +131,10 @@ func TestServerLeavesNothing(t *testing.T) {
 		server.Crash()
 		left, err := os.ReadFile(filepath.Join(filepath.Dir(server.LogFile()), "data", "postmaster.pid"))
 		require.NoError(t, err)
+		pid, _, _ := strings.Cut(string(left), "\n")
+		faked, err := filepath.Glob("/dev/shm/*faketime_*_" + pid)
+		require.NoError(t, err)
+		require.Empty(t, faked)
 		shared = " " + strings.Fields(strings.Split(string(left), "\n")[6])[1] + " "
 		require.Contains(t, read(t, "/proc/sysvipc/shm"), shared)
 	})
@@ -171,9 +175,9 @@ func exec(t *testing.T, conn *pgx.Conn, sql string) {
 }
 
 // query returns the one answer to a query.
-func query[V any](t *testing.T, conn *pgx.Conn, sql string) V {
+func query[V any](t *testing.T, conn *pgx.Conn, sql string, args ...any) V {
 	t.Helper()
 	var v V
-	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&v))
+	require.NoError(t, conn.QueryRow(t.Context(), sql, args...).Scan(&v))
 	return v
 }
