@@ -57,3 +57,8 @@ func number(seed uint64, words ...string) uint64 {
 	n = (n ^ n>>27) * 0x94d049bb133111eb
 	return n ^ n>>31
 }
+
+// chance is true for so many words in a hundred, always for the same ones.
+func chance(percent int, seed uint64, words ...string) bool {
+	return number(seed, words...)%100 < uint64(percent)
+}

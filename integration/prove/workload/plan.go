@@ -72,7 +72,7 @@ func (d *drawing) plan(name string, depth int) object {
 	d.runLimits(p, depth)
 	p["defaults"] = d.defaults()
 	var steps []object
-	for range 1 + d.upTo(8)>>depth {
+	for range 1 + d.upTo(10)>>depth {
 		steps = append(steps, d.step(steps, depth))
 	}
 	p["steps"] = steps

@@ -19,9 +19,12 @@ func Flags() []string {
 func (d *drawing) step(before []object, depth int) object {
 	s := object{"key": fmt.Sprintf("k%d", len(before))}
 	gives := d.needs(s, before)
-	if n := d.upTo(9); n < 2 {
-		s["run_if"] = pick(d, "all_finished", "any_failed")
-	} else if n == 2 {
+	switch n := d.upTo(99); {
+	case n < 10:
+		s["run_if"] = "all_finished"
+	case n < 14:
+		s["run_if"] = "any_failed"
+	case n < 20:
 		s["run_if"] = "all_succeeded"
 	}
 	if d.chance(20) {
@@ -42,10 +45,10 @@ func (d *drawing) step(before []object, depth int) object {
 	case n < 26:
 		s["kind"], s["with"] = "sleep", object{"duration": d.between(10, 300)}
 		d.policy(s)
-	case n < 28:
+	case n < 27:
 		s["kind"], s["with"] = "http", object{"url": "http://127.0.0.1:9/", "method": pick(d, "GET", "POST")} // refused: a private address
 		d.policy(s)
-	case n < 41:
+	case n < 40:
 		d.exec(s)
 		d.policy(s)
 	default:
@@ -147,21 +150,21 @@ func (d *drawing) work(s object, gives []string) {
 func (d *drawing) act(s object) object {
 	act := object{"do": "ok", "for": 10 * d.upTo(30)}
 	switch n := d.upTo(99); {
-	case n < 10:
+	case n < 8:
 		act["do"] = pick(d, "fail", "fail", "fail", "later", "permanent")
-	case n < 13:
+	case n < 10:
 		act["do"] = pick(d, "panic", "panic", "exit")
-	case n < 15:
+	case n < 12:
 		act["do"] = "hang"
 		if d.chance(40) {
 			s["stall_after"] = d.between(300, 1000)
 		} else {
 			s["timeout"] = d.between(300, 1000)
 		}
-	case n < 16:
+	case n < 13:
 		act["do"], act["for"] = "ignore", 500+100*d.upTo(10)
 		s["timeout"], s["grace"] = d.between(300, 800), pick(d, "500ms", "1s")
-	case n < 20:
+	case n < 17:
 		act["output"] = pick(d, "big", "nul", "bytes", "deep", "null", "bad")
 	}
 	if d.chance(25) {
@@ -178,17 +181,17 @@ func (d *drawing) exec(s object) {
 	for range 1 + d.upTo(1) {
 		ms := 10 * d.upTo(20)
 		switch n := d.upTo(99); {
-		case n < 12:
+		case n < 8:
 			words = append(words, fmt.Sprintf("fail:%d:%d", ms, pick(d, 1, 3, 75, 126)))
-		case n < 18:
+		case n < 12:
 			words = append(words, fmt.Sprintf("signal:%d:%d", ms, pick(d, 1, 9)))
-		case n < 21:
+		case n < 15:
 			words = append(words, fmt.Sprintf("ignore:%d", 500+ms))
 			s["timeout"], s["grace"] = "300ms", "500ms"
-		case n < 24:
+		case n < 18:
 			words = append(words, fmt.Sprintf("ok:%d", 30_000))
 			s["timeout"] = d.between(300, 800)
-		case n < 30:
+		case n < 24:
 			words = append(words, fmt.Sprintf("fork:%d:%d", ms, 60_000))
 		default:
 			words = append(words, fmt.Sprintf("ok:%d", ms))
