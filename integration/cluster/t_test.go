@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirqueue/weir/integration/cluster"
@@ -76,32 +75,31 @@ func (p *program) run(f func()) {
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	p := &program{ctx: t.Context(), dir: t.TempDir()}
+	const replicas = 3
+	names, states := make(chan string, replicas), make(chan lifecycle.RunState, replicas)
+	var started []*cluster.Process
 	p.run(func() {
 		c := cluster.New(p, cluster.Config{URL: cluster.NewServer(p).URL})
-		names, ended := make(chan string, 3), make(chan lifecycle.RunState, 3)
 		var all sync.WaitGroup
-		for range cap(names) {
+		for range replicas {
 			all.Go(func() {
 				r := c.Await(c.ServeWith(cluster.Start{}))
 				names <- r.Name
-				ended <- c.RunEnds(c.Submit(r, "{name: x, steps: [{key: a, kind: noop}]}"))
+				states <- c.RunEnds(c.Submit(r, "{name: x, steps: [{key: a, kind: noop}]}"))
 			})
 		}
 		all.Wait()
-		close(names)
-		close(ended)
-		given := map[string]bool{}
-		for name := range names {
-			given[name] = true
-		}
-		assert.Equal(t, map[string]bool{"01": true, "02": true, "03": true}, given)
-		for state := range ended {
-			assert.Equal(t, lifecycle.RunSucceeded, state)
-		}
-		assert.Len(t, c.Processes(), 3)
+		started = c.Processes()
 	})
 	p.end()
 	require.Empty(t, p.errors())
+	require.Len(t, started, replicas)
+	given := map[string]bool{}
+	for range replicas {
+		given[<-names] = true
+		require.Equal(t, lifecycle.RunSucceeded, <-states)
+	}
+	require.Equal(t, map[string]bool{"01": true, "02": true, "03": true}, given)
 }
 
 // TestProgramNeedsAURL refuses to look for a database of tests.
@@ -110,7 +108,7 @@ func TestProgramNeedsAURL(t *testing.T) {
 	p := &program{ctx: t.Context(), dir: t.TempDir()}
 	p.run(func() {
 		cluster.New(p, cluster.Config{Binary: "none"})
-		assert.Fail(t, "it goes on")
+		p.Errorf("it goes on")
 	})
 	p.end()
 	require.Equal(t, []string{"a cluster of a program needs the URL of a database"}, p.errors())
