@@ -12,7 +12,7 @@ import (
 
 // State is a picture of everything that is going on. Each section is gathered for itself.
 type State struct {
-	GeneratedAt timestamp        `json:"generated_at" doc:"When, by the clock of the replica that answers."`
+	GeneratedAt timestamp        `json:"generated_at" doc:"When, by the clock of the database, as all times here."`
 	Version     *VersionInfo     `json:"version" doc:"What answers."`
 	Skew        *bool            `json:"skew" doc:"Whether replicas are of more than one build, or bring another version of the schema than the database has: normal during a rollout. null: unknown."`
 	Replicas    []StateReplica   `json:"replicas" nullable:"true" doc:"The replicas that have not left, the oldest first; null: unknown."`
@@ -173,13 +173,17 @@ func (s *server) state(routes huma.API) {
 }
 
 func (s *server) stateGet(ctx context.Context, _ *struct{}) (*stateOutput, error) {
-	out := &stateOutput{Body: State{GeneratedAt: timestamp(time.Now()), Degraded: []DegradedDetail{}}}
+	out := &stateOutput{Body: State{Degraded: []DegradedDetail{}}}
 	for _, section := range s.sections {
 		section.begin(ctx)
 	}
 	known := false
+	var ahead time.Duration // the database's clock of ours: all times are its own
 	for _, section := range s.sections {
 		got := section.await(ctx)
+		if view, ok := got.value.(*lifecycle.ReconcileView); ok {
+			ahead = view.Now.Sub(got.asOf)
+		}
 		if got.value != nil {
 			section.put(&out.Body, got.value)
 			known = known || !section.local
@@ -195,8 +199,27 @@ func (s *server) stateGet(ctx context.Context, _ *struct{}) (*stateOutput, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	out.Body.byClockThatIs(ahead)
 	if !known {
 		return nil, newProblem(lifecycle.CodeDatabaseUnavailable, "nothing could be read from the database, and nothing was before")
 	}
 	return out, nil
+}
+
+// byClockThatIs gives what this process noted the time of the clock that is so far ahead, and the time of now.
+func (s *State) byClockThatIs(ahead time.Duration) {
+	s.GeneratedAt = timestamp(time.Now().Add(ahead))
+	move := func(t *timestamp) *timestamp {
+		if t == nil {
+			return nil
+		}
+		moved := time.Time(*t).Add(ahead)
+		return timestampOf(&moved)
+	}
+	for i := range s.Degraded {
+		s.Degraded[i].AsOf = move(s.Degraded[i].AsOf)
+	}
+	if s.Notify != nil {
+		s.Notify.Since = move(s.Notify.Since)
+	}
 }

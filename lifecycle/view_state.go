@@ -79,6 +79,7 @@ type ItemsView struct {
 
 // ReconcileView is how reconcile is.
 type ReconcileView struct {
+	Now           time.Time  // by the database's clock
 	BeatAt        time.Time  // when a replica last wrote the second's beat
 	SweptAt       time.Time  // when a full pass last began
 	Dirty         int        // hints to look at, counted up to 10,000
@@ -272,7 +273,7 @@ func (r *Reader) StateReconcile(ctx context.Context) (*ReconcileView, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
-	view := &ReconcileView{BeatAt: row.BeatAt, SweptAt: row.SweptAt, Dirty: int(row.Dirty), Quarantined: make([]QuarantinedView, len(aside))}
+	view := &ReconcileView{Now: row.Now, BeatAt: row.BeatAt, SweptAt: row.SweptAt, Dirty: int(row.Dirty), Quarantined: make([]QuarantinedView, len(aside))}
 	if row.Dirty > 0 {
 		view.OldestDirtyAt = &row.OldestDirtyAt
 	}

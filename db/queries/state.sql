@@ -101,7 +101,7 @@ select count(*) from weir.steps s where s.state = @state and s.state in ('retryi
 
 -- name: StateReconcile :one
 select
-  p.beat_at, p.swept_at,
+  p.beat_at, p.swept_at, clock_timestamp()::timestamptz as now,
   (select count(*) from (select from weir.dirty limit 10000) d)::bigint as dirty,
   coalesce((select min(d.at) from (select at from weir.dirty order by id limit 100) d), clock_timestamp())::timestamptz as oldest_dirty_at
 from weir.pulse p

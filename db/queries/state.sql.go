@@ -131,7 +131,7 @@ func (q *Queries) StateQuarantined(ctx context.Context, most int32) ([]StateQuar
 
 const stateReconcile = `-- name: StateReconcile :one
 select
-  p.beat_at, p.swept_at,
+  p.beat_at, p.swept_at, clock_timestamp()::timestamptz as now,
   (select count(*) from (select from weir.dirty limit 10000) d)::bigint as dirty,
   coalesce((select min(d.at) from (select at from weir.dirty order by id limit 100) d), clock_timestamp())::timestamptz as oldest_dirty_at
 from weir.pulse p
@@ -141,6 +141,7 @@ where p.one
 type StateReconcileRow struct {
 	BeatAt        time.Time
 	SweptAt       time.Time
+	Now           time.Time
 	Dirty         int64
 	OldestDirtyAt time.Time
 }
@@ -151,6 +152,7 @@ func (q *Queries) StateReconcile(ctx context.Context) (StateReconcileRow, error)
 	err := row.Scan(
 		&i.BeatAt,
 		&i.SweptAt,
+		&i.Now,
 		&i.Dirty,
 		&i.OldestDirtyAt,
 	)

@@ -1825,7 +1825,7 @@ type State struct {
 	// Degraded The sections that could not be gathered now. In their place stands the last good value, or null.
 	Degraded []DegradedDetail `json:"degraded"`
 
-	// GeneratedAt When, by the clock of the replica that answers.
+	// GeneratedAt When, by the clock of the database, as all times here.
 	//
 	// Example: 2026-05-04T12:00:00.123456Z
 	GeneratedAt time.Time `json:"generated_at"`

@@ -2155,7 +2155,7 @@ export interface components {
             degraded: components["schemas"]["DegradedDetail"][];
             /**
              * Format: date-time
-             * @description When, by the clock of the replica that answers.
+             * @description When, by the clock of the database, as all times here.
              * @example 2026-05-04T12:00:00.123456Z
              */
             generated_at: string;
