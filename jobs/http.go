@@ -116,7 +116,7 @@ func unexpectedStatus(res *http.Response, body []byte) error {
 	return &Failure{
 		Code: "unexpected_status", Message: fmt.Sprintf("the response's status is %d", res.StatusCode),
 		Permanent:  !slices.Contains(retryableStatus[:], res.StatusCode),
-		RetryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()),
+		RetryAfter: retryAfter(res.Header),
 		Detail:     map[string]any{"status": res.StatusCode, "body": cut(clean(string(body[:min(len(body), maxBodyInError)])), maxBodyInError)},
 	}
 }

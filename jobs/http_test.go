@@ -285,11 +285,14 @@ func TestHTTPEndsWithItsAttempt(t *testing.T) {
 
 func TestRetryAfterHeader(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	// W6: it is the server's clock that counts.
 	for value, want := range map[string]time.Duration{
 		"": 0, "5": 5 * time.Second, "-1": 0, "99999999": time.Hour, "soon": 0,
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": 0, "Sat, 03 Jan 2026 03:00:00 GMT": time.Hour,
 	} {
-		require.Equal(t, want, retryAfter(value, now), value)
+		header := http.Header{"Date": {"Fri, 02 Jan 2026 03:04:05 GMT"}, "Retry-After": {value}}
+		require.Equal(t, want, retryAfter(header), value)
 	}
+	soon := http.Header{"Retry-After": {time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)}}
+	require.InDelta(t, time.Minute, retryAfter(soon), float64(10*time.Second), "a server that does not say has ours")
 }

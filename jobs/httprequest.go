@@ -196,12 +196,17 @@ func (in *httpInput) checkRedirect(next *http.Request, via []*http.Request) erro
 	return nil
 }
 
-// retryAfter reads a Retry-After: seconds, or a date.
-func retryAfter(value string, now time.Time) time.Duration {
+// retryAfter reads a Retry-After: seconds, or a date, by the clock of the server if it says what time it is.
+func retryAfter(header http.Header) time.Duration {
+	value := header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil {
 		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
+		now, err := http.ParseTime(header.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
 		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
