@@ -12,6 +12,7 @@ import (
 type Ack struct {
 	Run  uuid.UUID     `json:"run"`
 	Key  string        `json:"key,omitempty"`  // the Idempotency-Key that was sent
+	Nth  int           `json:"nth,omitempty"`  // its place in the batch that was submitted under Key, from 0
 	Name string        `json:"name,omitempty"` // the plan's
 	At   time.Duration `json:"at"`             // when the answer came, as ledger.Now tells it
 }

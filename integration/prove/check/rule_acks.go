@@ -70,9 +70,13 @@ func ackNamesAnotherRun(h *history, say sayer) {
 	}
 }
 
-// keyWasAckedWithTwoRuns: every acknowledgement of an Idempotency-Key names the same run.
+// keyWasAckedWithTwoRuns: every acknowledgement of an Idempotency-Key names the same run, in a batch at each place.
 func keyWasAckedWithTwoRuns(h *history, say sayer) {
-	first := map[string]uuid.UUID{}
+	type promise struct {
+		key string
+		nth int
+	}
+	first := map[promise]uuid.UUID{}
 	for _, a := range h.Acks {
 		if a.Key == "" {
 			continue
@@ -80,10 +84,11 @@ func keyWasAckedWithTwoRuns(h *history, say sayer) {
 		if r := h.run[a.Run]; r != nil && r.Key != "" {
 			continue // the live run of its key answers whoever asks
 		}
-		if was, known := first[a.Key]; known && was != a.Run {
+		at := promise{a.Key, a.Nth}
+		if was, known := first[at]; known && was != a.Run {
 			say(place{a.Run, 0}, "the Idempotency-Key %q was acknowledged with run %s before", a.Key, was)
 		} else {
-			first[a.Key] = a.Run
+			first[at] = a.Run
 		}
 	}
 }

@@ -80,6 +80,7 @@ func (w *Workload) rerun(ctx context.Context, of string, run uuid.UUID) {
 		how.Input = &input
 	}
 	key := fmt.Sprintf("prove-%d-rerun-%s", w.config.Seed, of)
+	w.asks(key)
 	for n := range 1 + number(w.config.Seed, "rerun again", of)%2 {
 		answer, err := ask(ctx, w, fmt.Sprint("rerun", of, n), func(ctx context.Context, weir *client.Weir) (client.Answer[client.Run], error) {
 			return weir.RunRerun(ctx, run, how, key)

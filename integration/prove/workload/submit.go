@@ -132,6 +132,7 @@ func (w *Workload) submission(i int, how string) submission {
 
 // send submits, some of it several times at once, until there is an answer. Nil: there is none.
 func (w *Workload) send(ctx context.Context, s submission) []taken {
+	w.asks(s.key)
 	times := 1
 	if chance(12, w.config.Seed, "at once", s.key) {
 		times = 2 + int(number(w.config.Seed, "times", s.key)%2)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ type Workload struct {
 	mu       sync.Mutex
 	acks     []check.Ack
 	runs     map[string]uuid.UUID        // what was acknowledged, by Idempotency-Key and place in the batch
+	asked    map[string]bool             // Idempotency-Keys
 	open     map[uuid.UUID]chan struct{} // acknowledged runs that have not ended; closed when they have
 	counts   map[string]int
 	problems []error
@@ -98,7 +100,7 @@ func New(config Config) (*Workload, error) {
 	return &Workload{
 		config: config, plans: Plans{Seed: config.Seed, Command: config.Command}, pool: pool, river: tamperer,
 		http: &http.Client{Timeout: callWithin, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: lookWithin}},
-		runs: map[string]uuid.UUID{}, open: map[uuid.UUID]chan struct{}{}, counts: map[string]int{},
+		runs: map[string]uuid.UUID{}, asked: map[string]bool{}, open: map[uuid.UUID]chan struct{}{}, counts: map[string]int{},
 	}, nil
 }
 
@@ -114,6 +116,20 @@ func (w *Workload) Acks() []check.Ack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]check.Ack(nil), w.acks...)
+}
+
+// Asked are the Idempotency-Keys that were sent so far, also those of which no answer came.
+func (w *Workload) Asked() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(maps.Keys(w.asked))
+}
+
+// asks notes that an Idempotency-Key is sent.
+func (w *Workload) asks(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked[key] = true
 }
 
 // Counts are what was done, how often: submits, what the operator did, what was done to River's jobs, refusals by code.
@@ -150,11 +166,11 @@ func (w *Workload) ack(t taken, key string, nth int) {
 	w.mu.Lock()
 	before, again := w.runs[at]
 	if t.others {
-		key, again = "", false
+		key, nth, again = "", 0, false
 	} else {
 		w.runs[at] = t.run
 	}
-	w.acks = append(w.acks, check.Ack{Run: t.run, Key: key, Name: t.name, At: ledger.Now()})
+	w.acks = append(w.acks, check.Ack{Run: t.run, Key: key, Nth: nth, Name: t.name, At: ledger.Now()})
 	if _, open := w.open[t.run]; !open && !again {
 		w.open[t.run] = make(chan struct{})
 	}
