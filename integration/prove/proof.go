@@ -1,0 +1,244 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weirqueue/weir/integration/cluster"
+	"github.com/weirqueue/weir/integration/prove/check"
+	"github.com/weirqueue/weir/integration/prove/ledger"
+	"github.com/weirqueue/weir/integration/prove/workload"
+)
+
+// Bounds of patience.
+const (
+	glance    = 20 * time.Millisecond
+	settles   = 4 * time.Minute // for everything to end once the faults are over
+	checks    = 2 * time.Minute // for the checker
+	lookAgain = 100 * time.Millisecond
+)
+
+// proof is one cluster, what happens to it, and what is found.
+type proof struct {
+	*program
+
+	options
+	lacking  []string // what this machine does not have
+	faults   []fault
+	builds   builds
+	server   *cluster.Server
+	cluster  *cluster.Cluster
+	seats    []*seat
+	ledger   *ledger.Writer
+	watcher  *check.Watcher
+	workload *workload.Workload
+	offset   time.Duration // of the database's clock
+
+	mu         sync.Mutex
+	played     []played
+	violations []check.Violation // what the checker cannot see
+}
+
+// builds are the binaries.
+type builds struct{ plain, other, clock, command string }
+
+// violate keeps something that must not be.
+func (p *proof) violate(v check.Violation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.violations = append(p.violations, v)
+}
+
+// tell shows what goes on.
+func (p *proof) tell(what fmt.Stringer) {
+	if p.Verbose {
+		p.Logf("%s", what)
+	}
+}
+
+// prepare builds, starts the server, and makes places for replicas.
+func (p *proof) prepare() {
+	const worker = "github.com/weirqueue/weir/integration/prove/worker"
+	p.builds = builds{
+		plain:   cluster.BinaryOf(p, cluster.Build{Package: worker}),
+		other:   cluster.BinaryOf(p, cluster.Build{Package: worker, LDFlags: "-s"}),
+		clock:   cluster.BinaryOf(p, cluster.Build{Package: worker, Clock: true}),
+		command: cluster.BinaryOf(p, cluster.Build{Package: "github.com/weirqueue/weir/integration/prove/command"}),
+	}
+	config := cluster.ServerConfig{Settings: map[string]string{"max_wal_size": "128MB", "min_wal_size": "64MB", "max_connections": "300", "deadlock_timeout": "500ms"}}
+	config.Clock = !slices.Contains(p.lacking, "clock")
+	if !slices.Contains(p.lacking, "disk") {
+		config.Disk = int64(512+100*p.Minutes) << 20
+	}
+	p.server = cluster.NewServerWith(p, config)
+	p.cluster = cluster.New(p, cluster.Config{
+		URL: p.server.URL, Binary: p.builds.plain,
+		Flags: []string{
+			"--lease", lease.String(), "--heartbeat", heartbeat.String(), "--log-format", "json", "--log-level", "info", "--shutdown-grace", "3s",
+			"--queue", "exec=8", "--queue", "default=16",
+		},
+	})
+	var err error
+	if p.ledger, err = ledger.Open(p.cluster.Dir); err != nil {
+		p.Fatalf("%v", err)
+	}
+	for i := range p.Replicas {
+		p.seats = append(p.seats, p.newSeat(i))
+	}
+	logger := slog.New(slog.NewJSONHandler(p.logFile("prove.jsonl"), nil))
+	p.watcher = check.NewWatcher(p.server.URL, logger.With("of", "watcher"))
+	p.workload, err = workload.New(workload.Config{
+		Seed: p.Seed, Database: p.server.URL, Servers: p.servers, Ledger: p.cluster.Dir, Command: p.builds.command, Logger: logger.With("of", "workload"),
+		Rate: p.Rate, Outstanding: p.Outstanding,
+	})
+	if err != nil {
+		p.Fatalf("%v", err)
+	}
+}
+
+func (p *proof) logFile(name string) *os.File {
+	file, err := os.Create(filepath.Join(p.cluster.Dir, name))
+	if err != nil {
+		p.Fatalf("make a log: %v", err)
+	}
+	p.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
+// servers are the addresses that can be expected to answer, or all of them if none can.
+func (p *proof) servers() []string {
+	var up, all []string
+	for _, s := range p.seats {
+		all = append(all, "http://"+s.door.Address)
+		if s.up() {
+			up = append(up, "http://"+s.door.Address)
+		}
+	}
+	if len(up) == 0 {
+		return all
+	}
+	return up
+}
+
+// run makes it happen: load and faults together, then an end of all that was begun.
+func (p *proof) run() {
+	ctx := p.Context()
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	seating, stopSeating := context.WithCancel(ctx)
+	defer stopSeating()
+	loading, stopLoading := context.WithTimeout(ctx, p.length())
+	defer stopLoading()
+
+	var watch, seats, load, faults sync.WaitGroup
+	watch.Go(func() {
+		if err := p.watcher.Run(watching); err != nil && watching.Err() == nil {
+			p.Fatalf("watch the tables: %v", err)
+		}
+	})
+	for _, s := range p.seats {
+		seats.Go(func() { s.run(seating) })
+	}
+	for ctx.Err() == nil && !slices.ContainsFunc(p.seats, (*seat).up) {
+		pass(ctx, glance)
+	}
+	began := ledger.Now()
+	load.Go(func() {
+		if err := p.workload.Run(loading); err != nil && ctx.Err() == nil {
+			p.Fatalf("submit: %v", err)
+		}
+	})
+	for who := -1; who < p.Replicas; who++ {
+		faults.Go(func() {
+			p.play(ctx, began, slices.DeleteFunc(slices.Clone(p.faults), func(f fault) bool { return f.Replica != who }))
+		})
+	}
+	faults.Wait()
+	for _, s := range p.seats {
+		s.heal()
+	}
+	load.Wait()
+	p.Logf("the faults are over after %s; what was begun is brought to its end", (ledger.Now() - began).Round(time.Second))
+	settling, stopSettling := context.WithTimeout(ctx, settles)
+	if err := p.workload.Settle(settling); err != nil && ctx.Err() == nil {
+		p.Logf("%v", err)
+	}
+	p.clean(settling)
+	stopSettling()
+	stopSeating()
+	seats.Wait()
+	pass(ctx, 2*lookAgain)
+	stopWatching()
+	watch.Wait()
+}
+
+// clean waits until reconcile has nothing left to do.
+func (p *proof) clean(ctx context.Context) {
+	for ctx.Err() == nil {
+		var left int
+		err := p.cluster.Pool.QueryRow(ctx, `select count(*)::int from weir.dirty`).Scan(&left)
+		if err == nil && left == 0 {
+			return
+		}
+		pass(ctx, lookAgain)
+	}
+}
+
+// verdict is what the checker says about everything that is known.
+func (p *proof) verdict() (check.Report, error) {
+	if err := p.noteLate(); err != nil {
+		return check.Report{}, err
+	}
+	entries, err := ledger.Read(p.cluster.Dir)
+	if err != nil {
+		return check.Report{}, err
+	}
+	evidence := check.Evidence{Ledger: entries, Acks: p.workload.Acks(), Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples()}
+	if err := evidence.Save(p.cluster.Dir); err != nil {
+		return check.Report{}, err
+	}
+	ctx, cancel := context.WithTimeout(p.Context(), checks)
+	defer cancel()
+	report, err := check.Check(ctx, p.cluster.Pool, evidence)
+	report.Violations = append(p.violations, report.Violations...)
+	return report, err
+}
+
+// prove makes a proof, and tells what came of it: nil, or why it is none.
+func prove(ctx context.Context, o options) error {
+	p := &proof{program: newProgram(ctx, o.out), options: o}
+	defer p.clear()
+	done := make(chan struct{})
+	var report check.Report
+	var err error
+	go func() {
+		defer close(done)
+		for _, lack := range unavailable() {
+			p.Logf("%s", lack.why)
+			p.lacking = append(p.lacking, lack.what)
+		}
+		p.faults = schedule(p.Seed, p.length(), p.Replicas, p.lacking)
+		p.Logf("seed %d · schedule %s of %d faults · %d replicas · %s", p.Seed, digest(p.faults), len(p.faults), p.Replicas, p.length())
+		p.prepare()
+		p.run()
+		report, err = p.verdict()
+	}()
+	<-done
+	if p.Failed() {
+		return errors.New(p.reason())
+	}
+	if err != nil {
+		return err
+	}
+	p.table(report)
+	return p.conclude(report)
+}

@@ -1,0 +1,93 @@
+//go:build linux
+
+package main
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/weirqueue/weir/integration/prove/check"
+	"github.com/weirqueue/weir/integration/prove/ledger"
+)
+
+// spread is how long something took, at its quickest, usually, and at its slowest.
+type spread []time.Duration
+
+func (s spread) at(percent int) time.Duration {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[min(len(s)*percent/100, len(s)-1)]
+}
+
+// recoveries are, by kind of fault, how long it took from the fault to the next start of a step: from its end if it is
+// the server's, else from its beginning, since the others are to go on. Where a fault of the server was under way, or
+// no step was to be started any more, it says nothing about a fault of a replica.
+func recoveries(all []played, entries []ledger.Entry) map[string]spread {
+	var starts []time.Duration
+	for _, e := range entries {
+		if e.What == ledger.Start {
+			starts = append(starts, e.At)
+		}
+	}
+	slices.Sort(starts)
+	took := map[string]spread{}
+	for _, f := range all {
+		from := f.Began
+		if f.Replica < 0 {
+			from = f.Ended
+		} else if disturbed(all, from, from) {
+			continue
+		}
+		next := sort.Search(len(starts), func(i int) bool { return starts[i] >= from })
+		if next < len(starts) {
+			took[f.Kind] = append(took[f.Kind], starts[next]-from)
+		}
+	}
+	for _, s := range took {
+		slices.Sort(s)
+	}
+	return took
+}
+
+// disturbed says whether the server had a fault at some time in between, or was just coming back.
+func disturbed(all []played, from, to time.Duration) bool {
+	return slices.ContainsFunc(all, func(f played) bool {
+		return f.Replica < 0 && f.Began <= to && from <= f.Ended+lease
+	})
+}
+
+// movedOn are, for kill -9 and for freezing, how long after it the steps that the process held became something else,
+// because its lease had run out.
+func movedOn(all []played, entries []ledger.Entry, moves []check.Move) map[string]spread {
+	type attempt struct {
+		run     uuid.UUID
+		step    string
+		attempt int
+	}
+	by := map[attempt]string{}
+	for _, e := range entries {
+		if e.What == ledger.Start {
+			by[attempt{e.Run, e.Step, e.Attempt}] = e.Replica
+		}
+	}
+	took := map[string]spread{}
+	for _, m := range moves {
+		replica, ok := by[attempt{m.Run, m.Step, m.Attempt}]
+		if !ok || m.From != "running" || m.Cause != "lease_expired" {
+			continue
+		}
+		for _, f := range all {
+			if (f.Kind == kill || f.Kind == freeze) && f.Process == replica && f.Began < m.Seen && m.Seen < f.Began+5*lease && !disturbed(all, f.Began-lease, m.Seen) {
+				took[f.Kind] = append(took[f.Kind], m.Seen-f.Began)
+			}
+		}
+	}
+	for _, s := range took {
+		slices.Sort(s)
+	}
+	return took
+}
