@@ -23,6 +23,10 @@ model checks='500' delays='*=0s':
 integration-full *args:
     WEIR_INTEGRATION_FULL=1 go test -count=1 -timeout 2h {{ args }} ./integration
 
+# Runs a cluster under load and faults and checks that nothing is lost: just prove --minutes 10 --seed 42 --replicas 4
+prove *args:
+    go run ./integration/prove {{ args }}
+
 # Measures Weir beside raw River: just bench --runs 5000
 bench *args:
     go run -C bench . {{ args }}

@@ -84,10 +84,10 @@ type lack struct{ what, why string }
 
 func unavailable() []lack {
 	var list []lack
-	if why := cluster.ClockUnavailable(); why != "" {
+	if why := (cluster.ServerConfig{Clock: true}).Unavailable(); why != "" {
 		list = append(list, lack{"clock", "no faults of the database's clock: " + why})
 	}
-	if why := cluster.DiskUnavailable(); why != "" {
+	if why := (cluster.ServerConfig{Disk: 1 << 20}).Unavailable(); why != "" {
 		list = append(list, lack{"disk", "no full disk: " + why})
 	}
 	return list

@@ -45,6 +45,7 @@ type proof struct {
 
 	mu         sync.Mutex
 	played     []played
+	seatOf     map[string]int    // by the names of processes
 	violations []check.Violation // what the checker cannot see
 }
 
@@ -209,14 +210,15 @@ func (p *proof) verdict() (check.Report, error) {
 	ctx, cancel := context.WithTimeout(p.Context(), checks)
 	defer cancel()
 	report, err := check.Check(ctx, p.cluster.Pool, evidence)
-	report.Violations = append(p.violations, report.Violations...)
+	report.Violations = slices.Concat(p.violations, lostThoughAlive(p.played, p.seatOf, entries, p.watcher.Moves()), report.Violations)
 	return report, err
 }
 
 // prove makes a proof, and tells what came of it: nil, or why it is none.
 func prove(ctx context.Context, o options) error {
-	p := &proof{program: newProgram(ctx, o.out), options: o}
+	p := &proof{program: newProgram(ctx, o.out), options: o, seatOf: map[string]int{}}
 	defer p.clear()
+	p.Cleanup(cluster.RemoveBinaries)
 	done := make(chan struct{})
 	var report check.Report
 	var err error

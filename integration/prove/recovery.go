@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -60,28 +61,37 @@ func disturbed(all []played, from, to time.Duration) bool {
 	})
 }
 
-// movedOn are, for kill -9 and for freezing, how long after it the steps that the process held became something else,
-// because its lease had run out.
-func movedOn(all []played, entries []ledger.Entry, moves []check.Move) map[string]spread {
-	type attempt struct {
-		run     uuid.UUID
-		step    string
-		attempt int
-	}
+// attempt is one of a step.
+type attempt struct {
+	run  uuid.UUID
+	step string
+	n    int
+}
+
+// startedBy tells which process ran an attempt.
+func startedBy(entries []ledger.Entry) map[attempt]string {
 	by := map[attempt]string{}
 	for _, e := range entries {
 		if e.What == ledger.Start {
 			by[attempt{e.Run, e.Step, e.Attempt}] = e.Replica
 		}
 	}
+	return by
+}
+
+// movedOn are, for kill -9 and for freezing, how long after it the steps that the process held became something else,
+// because its lease had run out.
+func movedOn(all []played, entries []ledger.Entry, moves []check.Move) map[string]spread {
+	by := startedBy(entries)
 	took := map[string]spread{}
 	for _, m := range moves {
 		replica, ok := by[attempt{m.Run, m.Step, m.Attempt}]
-		if !ok || m.From != "running" || m.Cause != "lease_expired" {
+		if !ok || m.From != "running" || m.Cause != leaseExpired && m.To != retrying {
 			continue
 		}
 		for _, f := range all {
-			if (f.Kind == kill || f.Kind == freeze) && f.Process == replica && f.Began < m.Seen && m.Seen < f.Began+5*lease && !disturbed(all, f.Began-lease, m.Seen) {
+			held := f.Process == replica && f.Began < m.Seen && m.Seen < f.Began+2*lease
+			if held && (f.Kind == kill || f.Kind == freeze) && m.Seen > f.Began+lease/2 && !disturbed(all, f.Began-lease, m.Seen) {
 				took[f.Kind] = append(took[f.Kind], m.Seen-f.Began)
 			}
 		}
@@ -90,4 +100,37 @@ func movedOn(all []played, entries []ledger.Entry, moves []check.Move) map[strin
 		slices.Sort(s)
 	}
 	return took
+}
+
+const (
+	leaseExpired = "lease_expired"
+	forgotten    = "worker_forgot"
+	retrying     = "retrying"
+)
+
+// lostThoughAlive lists what was declared lost although its process was neither killed nor frozen nor cut off from the
+// database: no fault of the server is a reason for that.
+func lostThoughAlive(all []played, seatOf map[string]int, entries []ledger.Entry, moves []check.Move) []check.Violation {
+	by := startedBy(entries)
+	var found []check.Violation
+	for _, m := range moves {
+		process, ok := by[attempt{m.Run, m.Step, m.Attempt}]
+		if !ok || m.From != "running" || m.Cause != leaseExpired && m.Cause != forgotten {
+			continue
+		}
+		excused := slices.ContainsFunc(all, func(f played) bool {
+			if f.Process == process { // it was killed, frozen or ended
+				return f.Began < m.Seen
+			}
+			cutOff := slices.Contains([]string{silence, cut, cutCommitted, cutUncommitted, latency, deafness}, f.Kind)
+			return cutOff && f.Replica == seatOf[process] && f.Began < m.Seen && m.Seen < f.Ended+3*lease
+		})
+		if !excused {
+			found = append(found, check.Violation{
+				Rule: "lost-though-alive", Run: m.Run, Step: m.Step,
+				What: fmt.Sprintf("attempt %d became %s, cause %s, while process %s lived and had its way to the database", m.Attempt, m.To, m.Cause, process),
+			})
+		}
+	}
+	return found
 }

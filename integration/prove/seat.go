@@ -80,6 +80,9 @@ func (s *seat) launch() *cluster.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process, s.asked, s.down = s.cluster.ServeWith(s.start), false, again
+	s.proof.mu.Lock()
+	defer s.proof.mu.Unlock()
+	s.seatOf[s.process.Name] = s.number
 	return s.process
 }
 
