@@ -203,7 +203,7 @@ func (p *proof) verdict() (check.Report, error) {
 	if err != nil {
 		return check.Report{}, err
 	}
-	evidence := check.Evidence{Ledger: entries, Acks: p.workload.Acks(), Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples()}
+	evidence := check.Evidence{Ledger: entries, Acks: p.workload.Acks(), Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves()}
 	if err := evidence.Save(p.cluster.Dir); err != nil {
 		return check.Report{}, err
 	}
