@@ -104,6 +104,7 @@ func (p *proof) prepare() {
 	if err != nil {
 		p.Fatalf("%v", err)
 	}
+	p.Cleanup(p.workload.Close)
 }
 
 func (p *proof) logFile(name string) *os.File {
