@@ -45,7 +45,7 @@ func (p *proof) play(ctx context.Context, began time.Duration, faults []fault) {
 
 // fault makes one happen to the replica of the seat, and answers to which process.
 func (s *seat) fault(ctx context.Context, f fault) string {
-	chance := rand.New(rand.NewPCG(f.Chance, 0)) //nolint:gosec // to be had again
+	chance := rand.New(rand.NewPCG(f.Chance, 0))
 	switch f.Kind {
 	case kill:
 		return s.ends(s.kill, s.with(s.builds.plain), f.Lasts)
@@ -112,7 +112,7 @@ func stop(process *cluster.Process) {
 func (p *proof) serverFault(ctx context.Context, f fault) {
 	switch f.Kind {
 	case backends:
-		p.do(ctx, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and (pid + $1::bigint) % 4 < 3`, int64(f.Chance%1000)) //nolint:gosec // small
+		p.do(ctx, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and (pid + $1::bigint) % 4 < 3`, int64(f.Chance%1000))
 	case restartFast:
 		p.server.Stop()
 		p.starts(ctx)
@@ -187,7 +187,7 @@ func (p *proof) holds(ctx context.Context, lasts time.Duration, options pgx.TxOp
 		p.Logf("a fault did not succeed: %v", err)
 		return
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it may be gone
+	defer conn.Close(context.WithoutCancel(ctx))
 	tx, err := conn.BeginTx(ctx, options)
 	for _, sql := range statements {
 		if err == nil {

@@ -71,7 +71,7 @@ func (p *proof) prepare() {
 	const worker = "github.com/weirqueue/weir/integration/prove/worker"
 	p.builds = builds{
 		plain:   cluster.BinaryOf(p, cluster.Build{Package: worker}),
-		other:   cluster.BinaryOf(p, cluster.Build{Package: worker, LDFlags: "-s"}),
+		other:   cluster.BinaryOf(p, cluster.Build{Package: worker, Version: "v0.0.0-other"}),
 		clock:   cluster.BinaryOf(p, cluster.Build{Package: worker, Clock: true}),
 		command: cluster.BinaryOf(p, cluster.Build{Package: "github.com/weirqueue/weir/integration/prove/command"}),
 	}
@@ -83,10 +83,9 @@ func (p *proof) prepare() {
 	p.server = cluster.NewServerWith(p, config)
 	p.cluster = cluster.New(p, cluster.Config{
 		URL: p.server.URL, Binary: p.builds.plain,
-		Flags: []string{
+		Flags: append([]string{
 			"--lease", lease.String(), "--heartbeat", heartbeat.String(), "--log-format", "json", "--log-level", "info", "--shutdown-grace", "3s",
-			"--queue", "exec=8", "--queue", "default=16",
-		},
+		}, workload.Flags()...),
 	})
 	var err error
 	if p.ledger, err = ledger.Open(p.cluster.Dir); err != nil {

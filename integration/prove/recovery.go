@@ -40,11 +40,9 @@ func recoveries(all []played, entries []ledger.Entry) map[string]spread {
 		from := f.Began
 		if f.Replica < 0 {
 			from = f.Ended
-		} else if disturbed(all, from, from) {
-			continue
 		}
 		next := sort.Search(len(starts), func(i int) bool { return starts[i] >= from })
-		if next < len(starts) {
+		if next < len(starts) && (f.Replica < 0 || !disturbed(all, from, starts[next])) {
 			took[f.Kind] = append(took[f.Kind], starts[next]-from)
 		}
 	}

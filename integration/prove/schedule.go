@@ -113,7 +113,7 @@ const (
 func schedule(seed uint64, length time.Duration, replicas int, lacking []string) []fault {
 	var all []fault
 	for who := -1; who < replicas; who++ {
-		chance := rand.New(rand.NewPCG(seed, uint64(who+2))) //nolint:gosec // to be had again
+		chance := rand.New(rand.NewPCG(seed, uint64(who+2)))
 		all = append(all, track(chance, length, who, lacking)...)
 	}
 	slices.SortStableFunc(all, func(a, b fault) int { return int(a.At - b.At) })

@@ -36,7 +36,7 @@ type seat struct {
 }
 
 func (p *proof) newSeat(number int) *seat {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once: only the port is wanted
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		p.Fatalf("find a port: %v", err)
 	}

@@ -125,11 +125,11 @@ func (p *proof) dump(file string) error {
 	path, err := exec.LookPath("pg_dump")
 	if err != nil {
 		p.Logf("the database is not kept: there is no pg_dump")
-		return nil //nolint:nilerr // it is told
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.Context()), checks)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--format=custom", "--file="+file, p.server.URL).CombinedOutput() //nolint:gosec // our own
+	out, err := exec.CommandContext(ctx, path, "--format=custom", "--file="+file, p.server.URL).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
