@@ -182,6 +182,18 @@ func (e *Engine) expireLeft(ctx context.Context) error {
 	return nil
 }
 
+// expireAhead lets River fetch what was dispatched before the clock went back.
+func (e *Engine) expireAhead(ctx context.Context) error {
+	n, err := e.q.RiverAhead(ctx)
+	if err != nil {
+		return fmt.Errorf("look for River jobs of the future: %w", err)
+	}
+	if n > 0 {
+		e.logger.Info("the clock went back, and what was dispatched before is fetched now", "jobs", n)
+	}
+	return nil
+}
+
 // expired tells of attempts that were ended, and has reconcile look at their steps.
 func (e *Engine) expired(cause Cause, ended []decided) {
 	if len(ended) == 0 {

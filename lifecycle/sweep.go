@@ -34,7 +34,7 @@ func (e *Engine) sweepOnce(ctx context.Context) error {
 // has left wrong, so that within a minute each step says what happened and moves on. What has a dirty row is left to
 // reconcile. Each repair is logged and told to the observer.
 func (e *Engine) sweep(ctx context.Context) error {
-	err := errors.Join(e.q.HeardOver(ctx), e.q.QuarantineOver(ctx), e.q.QueuesKeep(ctx), e.expireFetched(ctx, fetchedEver), e.expireLeft(ctx), e.repairGate(ctx))
+	err := errors.Join(e.q.HeardOver(ctx), e.q.QuarantineOver(ctx), e.q.QueuesKeep(ctx), e.expireFetched(ctx, fetchedEver), e.expireLeft(ctx), e.expireAhead(ctx), e.repairGate(ctx))
 	for _, state := range []RunState{RunRunning, RunPaused} {
 		err = errors.Join(err, e.sweepState(ctx, state))
 	}

@@ -319,3 +319,16 @@ func TestSweepForgetsWhatIsNotSetAsideAnyMore(t *testing.T) {
 	s.pass()
 	require.Zero(t, scan[int](s.bundle, "select count(*) from weir.quarantine"))
 }
+
+// What was dispatched before the clock of the database went back is of the future, and River would not fetch it.
+func TestW6SweepLetsRiverFetchWhatIsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	s := newSwept(t)
+	run, ended := s.submit(planOf(step("a"))), s.submit(planOf(step("a")))
+	s.exec("update weir.river_job set scheduled_at = now() + interval '1 hour'")
+	s.exec("update weir.river_job set state = 'completed', finalized_at = now() where id = $1", s.tokenOf(ended, 1))
+	require.NoError(t, s.sweep(t.Context()))
+	const soon = "select scheduled_at <= clock_timestamp() from weir.river_job where args ->> 'run' = $1 order by id limit 1"
+	require.True(t, scan[bool](s.bundle, soon, run.String()))
+	require.False(t, scan[bool](s.bundle, soon, ended.String()), "it is over")
+}

@@ -49,7 +49,7 @@ func (q *Queries) StepOfWorker(ctx context.Context, worker uuid.UUID) ([]StepOfW
 const stepOverdue = `-- name: StepOverdue :many
 select s.run_id, s.step, s.attempt
 from weir.steps s
-join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - s.grace
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - s.timeout - s.grace
 where s.state = 'running' and s.deadline_at + s.grace + interval '2 seconds' < clock_timestamp()
 order by s.run_id, s.step
 limit 1000
@@ -62,7 +62,8 @@ type StepOverdueRow struct {
 	Attempt int32
 }
 
-// What is over its deadline and its grace, with two seconds more for the report.
+// What is over its deadline and its grace, with two seconds more for the report. Since a gap its whole timeout has to have
+// passed: the clock may have jumped over the deadline, and its worker keeps to it all the same.
 func (q *Queries) StepOverdue(ctx context.Context) ([]StepOverdueRow, error) {
 	rows, err := q.db.Query(ctx, stepOverdue)
 	if err != nil {
@@ -86,10 +87,10 @@ func (q *Queries) StepOverdue(ctx context.Context) ([]StepOverdueRow, error) {
 const stepStalled = `-- name: StepStalled :many
 select s.run_id, s.step, s.attempt
 from weir.steps s
-join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds' and p.steady_since <= clock_timestamp() - $1::bigint * interval '1 millisecond'
+join weir.pulse p on p.one and p.beat_at > clock_timestamp() - interval '3 seconds'
 left join weir.heard h on h.run_id = s.run_id and h.step = s.step and h.attempt = s.attempt
 where s.state = 'running' and s.stall_after is not null
-  and greatest(s.claimed_at, s.started_at, h.at) + s.stall_after + $1::bigint * interval '1 millisecond' < clock_timestamp()
+  and greatest(s.claimed_at, s.started_at, h.at, p.steady_since) + s.stall_after + $1::bigint * interval '1 millisecond' < clock_timestamp()
 order by s.run_id, s.step
 limit 1000
 for no key update of s skip locked
@@ -101,7 +102,8 @@ type StepStalledRow struct {
 	Attempt int32
 }
 
-// What gave no sign of life for stall_after and a lease: its worker should have stopped it long ago.
+// What gave no sign of life for stall_after and a lease in which the database was there: its worker should have stopped it
+// long ago.
 func (q *Queries) StepStalled(ctx context.Context, leaseMs int64) ([]StepStalledRow, error) {
 	rows, err := q.db.Query(ctx, stepStalled, leaseMs)
 	if err != nil {

@@ -84,7 +84,7 @@ union all
 select h.run_id, h.step
 from weir.rates t
 cross join lateral (select l.run_id, l.step from weir.slots l where l.waiting_on = '~rate/' || t.key order by l.priority, l.seq limit 1) h
-where t.due_at <= clock_timestamp();
+where t.due_at <= clock_timestamp() or t.refilled_at > clock_timestamp() + interval '1 second'; -- the clock went back: it is counted anew
 
 -- name: GateForgotten :execrows
 -- Shows the gate what it should have been shown: slots of what has ended, lines that nobody holds up, and runs that are held

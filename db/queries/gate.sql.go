@@ -34,7 +34,7 @@ union all
 select h.run_id, h.step
 from weir.rates t
 cross join lateral (select l.run_id, l.step from weir.slots l where l.waiting_on = '~rate/' || t.key order by l.priority, l.seq limit 1) h
-where t.due_at <= clock_timestamp()
+where t.due_at <= clock_timestamp() or t.refilled_at > clock_timestamp() + interval '1 second'
 `
 
 type GateDueRow struct {
@@ -64,6 +64,7 @@ func (q *Queries) GateDue(ctx context.Context, most int32) ([]GateDueRow, error)
 }
 
 const gateForgotten = `-- name: GateForgotten :execrows
+
 with missing as materialized (
   select l.run_id, nullif(l.step, 0) as step
   from weir.slots l
@@ -84,6 +85,7 @@ insert into weir.dirty (shard, run_id, step)
 select 16, m.run_id, m.step from missing m where not exists (select from weir.dirty d where d.shard = 16)
 `
 
+// the clock went back: it is counted anew
 // Shows the gate what it should have been shown: slots of what has ended, lines that nobody holds up, and runs that are held
 // back and stand in no line.
 func (q *Queries) GateForgotten(ctx context.Context) (int64, error) {
