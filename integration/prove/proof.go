@@ -155,7 +155,7 @@ func (p *proof) run() {
 	began := ledger.Now()
 	load.Go(func() {
 		if err := p.workload.Run(loading); err != nil && ctx.Err() == nil {
-			p.Fatalf("submit: %v", err)
+			p.violate(check.Violation{Rule: "answer-is-wrong", What: err.Error()})
 		}
 	})
 	for who := -1; who < p.Replicas; who++ {
@@ -171,7 +171,7 @@ func (p *proof) run() {
 	p.Logf("the faults are over after %s; what was begun is brought to its end", (ledger.Now() - began).Round(time.Second))
 	settling, stopSettling := context.WithTimeout(ctx, settles)
 	if err := p.workload.Settle(settling); err != nil && ctx.Err() == nil {
-		p.Logf("%v", err)
+		p.violate(check.Violation{Rule: "run-does-not-end", What: err.Error()})
 	}
 	p.clean(settling)
 	stopSettling()
@@ -203,7 +203,10 @@ func (p *proof) verdict() (check.Report, error) {
 	if err != nil {
 		return check.Report{}, err
 	}
-	evidence := check.Evidence{Ledger: entries, Acks: p.workload.Acks(), Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves()}
+	evidence := check.Evidence{
+		Ledger: entries, Acks: p.workload.Acks(), Asked: p.workload.Asked(),
+		Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves(),
+	}
 	if err := evidence.Save(p.cluster.Dir); err != nil {
 		return check.Report{}, err
 	}

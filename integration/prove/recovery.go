@@ -42,7 +42,7 @@ func recoveries(all []played, entries []ledger.Entry) map[string]spread {
 			from = f.Ended
 		}
 		next := sort.Search(len(starts), func(i int) bool { return starts[i] >= from })
-		if next < len(starts) && (f.Replica < 0 || !disturbed(all, from, starts[next])) {
+		if next < len(starts) && (f.Replica < 0 || !disturbed(all, from, starts[next], time.Second)) {
 			took[f.Kind] = append(took[f.Kind], starts[next]-from)
 		}
 	}
@@ -52,10 +52,10 @@ func recoveries(all []played, entries []ledger.Entry) map[string]spread {
 	return took
 }
 
-// disturbed says whether the server had a fault at some time in between, or was just coming back.
-func disturbed(all []played, from, to time.Duration) bool {
+// disturbed says whether the server had a fault at some time in between, or was just coming back; of these kinds, none: of any.
+func disturbed(all []played, from, to, margin time.Duration, kinds ...string) bool {
 	return slices.ContainsFunc(all, func(f played) bool {
-		return f.Replica < 0 && f.Began <= to && from <= f.Ended+lease
+		return f.Replica < 0 && f.Began <= to && from <= f.Ended+margin && (len(kinds) == 0 || slices.Contains(kinds, f.Kind))
 	})
 }
 
@@ -89,7 +89,7 @@ func movedOn(all []played, entries []ledger.Entry, moves []check.Move) map[strin
 		}
 		for _, f := range all {
 			held := f.Process == replica && f.Began < m.Seen && m.Seen < f.Began+2*lease
-			if held && (f.Kind == kill || f.Kind == freeze) && m.Seen > f.Began+lease/2 && !disturbed(all, f.Began-lease, m.Seen) {
+			if held && (f.Kind == kill || f.Kind == freeze) && m.Seen > f.Began+lease/2 && !disturbed(all, f.Began, m.Seen, lease, unsettling()...) {
 				took[f.Kind] = append(took[f.Kind], m.Seen-f.Began)
 			}
 		}
@@ -98,6 +98,11 @@ func movedOn(all []played, entries []ledger.Entry, moves []check.Move) map[strin
 		slices.Sort(s)
 	}
 	return took
+}
+
+// unsettling are the faults after which nobody is declared lost for a whole lease.
+func unsettling() []string {
+	return []string{restartFast, restartAtOnce, serverCrash, outage, clockForward, clockBack, diskFull}
 }
 
 const (
