@@ -244,3 +244,35 @@ func TestWhatAPauseTakesBackStaysSo(t *testing.T) {
 	require.Len(t, b.drive(nil), 2)
 	b.clean()
 }
+
+// The gate looks at the slot of a step that is to be dispatched, or to begin, and fails: the step is not forgotten.
+func TestStepIsNotForgottenWhenTheGateFails(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"is dispatched": "name: x\nsteps: [{key: a, kind: noop, concurrency: {key: k, limit: 1}}]",
+		"begins":        "name: x\nsteps: [{key: a, kind: plan, with: {plan: {name: y, steps: [{key: c, kind: noop}]}}, concurrency: {key: k, limit: 1}}]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			run := b.submitYAML(text)
+			b.exec(`delete from weir.dirty`)
+			b.exec(`insert into weir.limits (key, used, declared) values ('k', 1, 1)`)
+			b.exec(`insert into weir.slots (run_id, step, concurrency_key, holds, held_at) values ($1, 1, 'k', '{k}', clock_timestamp())`, run)
+			b.exec(`insert into weir.dirty (shard, run_id, step) select weir.shard_of($1), $1, 1`, run)
+
+			gate, err := b.pool.Begin(t.Context())
+			require.NoError(t, err)
+			_, err = gate.Exec(t.Context(), `select from weir.slots where run_id = $1 for update`, run)
+			require.NoError(t, err)
+			_, _, err = b.passOnce(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, gate.Rollback(t.Context()))
+
+			require.Equal(t, 1, b.one(`select count(*) from weir.dirty where shard = 16`), "it is looked at again")
+			b.drive(nil)
+			b.is(run, "a succeeded; succeeded")
+			b.clean()
+		})
+	}
+}

@@ -97,14 +97,14 @@ insert into weir.dirty (shard, run_id, step)
 select 16, a.run_id, a.step
 from (select distinct unnest($1::uuid[]) as run_id, unnest($2::int[]) as step) a
 cross join lateral (
-  select s.state, s.run_after, s.needs_open, s.expects, s.cancel_requested_at from weir.steps s
+  select s.state, s.run_after, s.needs_open, s.expects, s.cancel_requested_at, s.runs_on from weir.steps s
   where s.run_id = a.run_id and s.step = a.step and s.limited and s.river_job_id is null
   offset 0
 ) s
 cross join lateral (select r.state, r.admitted, r.cancel_requested_at from weir.runs r where r.id = a.run_id offset 0) r
 left join lateral (select l.run_id, l.waiting_on from weir.slots l where l.run_id = a.run_id and l.step = a.step offset 0) l on true
 where (
-    l.run_id is null and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.cancel_requested_at is null
+    l.waiting_on is null and (l.run_id is null or s.runs_on = 'replica') and r.state::text = 'running' and r.admitted and r.cancel_requested_at is null and s.cancel_requested_at is null
       and (s.state::text = 'available' or s.state::text = 'retrying' and s.run_after <= clock_timestamp() or s.state::text = 'pending' and s.needs_open = 0 and s.expects is not null)
     or l.waiting_on is null and l.run_id is not null and (r.state::text <> 'running' or s.state::text = 'retrying' and s.run_after > clock_timestamp())
 )
@@ -122,7 +122,8 @@ type GateAskParams struct {
 }
 
 // Shows the gate those of these steps that may start but for a slot, those that hold one and may not start, and runs that
-// are held back.
+// are held back. Also those that hold one and were passed over, since the gate looks at it just now: it may do so without a
+// hint in the table, and fail.
 func (q *Queries) GateAsk(ctx context.Context, arg GateAskParams) (int64, error) {
 	result, err := q.db.Exec(ctx, gateAsk, arg.Runs, arg.Steps, arg.Wholes)
 	if err != nil {
