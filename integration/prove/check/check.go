@@ -122,6 +122,7 @@ func rules() []rule {
 		{"token-left-behind", tokenLeftBehind},
 		{"river-job-left-behind", riverJobLeftBehind},
 		{"hint-left-behind", hintLeftBehind},
+		{"hint-missing", hintMissing},
 		{"run-in-quarantine", runInQuarantine},
 		{"invariant-broken", invariantBroken},
 	}

@@ -25,6 +25,7 @@ type Evidence struct {
 	Snapshots []Snapshot
 	Samples   []Sample
 	Moves     []Move
+	Forgotten []Forgotten
 }
 
 // Snapshot is a row as it was when it was first seen final.
@@ -65,6 +66,7 @@ const (
 	snapshotsFile = "snapshots.jsonl"
 	samplesFile   = "samples.jsonl"
 	movesFile     = "moves.jsonl"
+	forgottenFile = "forgotten.jsonl"
 )
 
 // Save writes the evidence into a directory, which it makes.
@@ -75,6 +77,7 @@ func (e Evidence) Save(dir string) error {
 	err := errors.Join(
 		save(dir, ledgerFile, e.Ledger), save(dir, acksFile, e.Acks), save(dir, askedFile, e.Asked),
 		save(dir, snapshotsFile, e.Snapshots), save(dir, samplesFile, e.Samples), save(dir, movesFile, e.Moves),
+		save(dir, forgottenFile, e.Forgotten),
 	)
 	if err != nil {
 		return fmt.Errorf("save the evidence: %w", err)
@@ -88,6 +91,7 @@ func Load(dir string) (Evidence, error) {
 	err := errors.Join(
 		load(dir, ledgerFile, &e.Ledger), load(dir, acksFile, &e.Acks), load(dir, askedFile, &e.Asked),
 		load(dir, snapshotsFile, &e.Snapshots), load(dir, samplesFile, &e.Samples), load(dir, movesFile, &e.Moves),
+		load(dir, forgottenFile, &e.Forgotten),
 	)
 	if err != nil {
 		return Evidence{}, fmt.Errorf("load the evidence: %w", err)

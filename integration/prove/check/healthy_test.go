@@ -135,7 +135,7 @@ func live(t *testing.T) *life {
 	require.NoError(t, <-watched)
 	l.Evidence.Ledger, err = ledger.Read(c.Dir)
 	require.NoError(t, err)
-	l.Snapshots, l.Samples, l.Moves = w.Snapshots(), w.Samples(), w.Moves()
+	l.Snapshots, l.Samples, l.Moves, l.Forgotten = w.Snapshots(), w.Samples(), w.Moves(), w.Forgotten()
 	l.runs["inner"] = cluster.Value[uuid.UUID](c, `select id from weir.runs where parent_run = $1`, l.runs["flow"])
 	return l
 }

@@ -367,6 +367,9 @@ func plantedInEvidence() []planted {
 		{rule: "limit-exceeded", more: sampled("~key/any", 2, 0)},
 		{rule: "limit-exceeded-by-executions", more: began("limited0", "limited1", "limited2", "limited3")},
 		{rule: "max-parallel-exceeded-by-executions", more: began("flow")},
+		{rule: "hint-missing", more: func(l *life, e *Evidence) {
+			e.Forgotten = append(e.Forgotten, Forgotten{Run: l.runs["flow"], Why: "planted"})
+		}},
 		{rule: "late-report-missing", more: added(ledger.Late, "flow", "a", 1)},
 	}
 }

@@ -167,6 +167,13 @@ func hintLeftBehind(h *history, say sayer) {
 	}
 }
 
+// hintMissing: whatever there is to do, something tells reconcile so. The sweep finds out a minute later, and hides it.
+func hintMissing(h *history, say sayer) {
+	for _, f := range h.Forgotten {
+		say(place{f.Run, f.Step}, "%s, and no hint said so", f.Why)
+	}
+}
+
 // runInQuarantine: what was set aside was done in the end.
 func runInQuarantine(h *history, say sayer) {
 	hinted := h.hinted()

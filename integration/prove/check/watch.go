@@ -18,12 +18,13 @@ import (
 
 const (
 	lookEvery  = 250 * time.Millisecond
+	hintsEvery = 4                // looks: how often it looks for what was forgotten
 	lookWithin = 10 * time.Second // of one look; then the connection is given up
 	newsMost   = 5000             // transitions read at once
 )
 
 // Watcher looks at a database while a cluster lives on it: it follows the history, keeps each row as it was when it
-// became final, and counts what limits are held.
+// became final, counts what limits are held, and looks for what reconcile should be told of and is not.
 type Watcher struct {
 	url    string
 	logger *slog.Logger
@@ -33,11 +34,14 @@ type Watcher struct {
 	xid    string // the place in the history behind which it is: (xid, id)
 	id     int64
 	unread []place // what was seen to become final and is not read yet
+	looks  int
 
 	mu        sync.Mutex
 	snapshots []Snapshot
 	moves     []Move
 	most      map[string]Sample
+	lost      []Forgotten
+	told      map[todo]bool // lost
 }
 
 // place names a step by its run and ordinal, or the run itself: 0.
@@ -48,7 +52,7 @@ type place struct {
 
 // NewWatcher makes a Watcher of the database that the URL leads to, past every proxy.
 func NewWatcher(url string, logger *slog.Logger) *Watcher {
-	return &Watcher{url: url, logger: logger, xid: "0", most: map[string]Sample{}}
+	return &Watcher{url: url, logger: logger, xid: "0", most: map[string]Sample{}, told: map[todo]bool{}}
 }
 
 // Run looks every 250 ms, until the context ends; then once more, so that nothing is missed. What goes wrong is logged,
@@ -100,6 +104,13 @@ func (w *Watcher) Samples() []Sample {
 	return samples
 }
 
+// Forgotten is what reconcile had to do at some time, and was not told of.
+func (w *Watcher) Forgotten() []Forgotten {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.lost)
+}
+
 // Moves are the transitions in order of (xid, id).
 func (w *Watcher) Moves() []Move {
 	w.mu.Lock()
@@ -126,6 +137,13 @@ func (w *Watcher) look(ctx context.Context) error {
 	}
 	if err := w.sample(ctx); err != nil {
 		return fmt.Errorf("count what limits are held: %w", err)
+	}
+	w.looks++
+	if w.looks%hintsEvery != 0 {
+		return nil
+	}
+	if err := w.forgotten(ctx); err != nil {
+		return fmt.Errorf("look for what was forgotten: %w", err)
 	}
 	return nil
 }
