@@ -325,6 +325,7 @@ func TestW6SweepLetsRiverFetchWhatIsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	s := newSwept(t)
 	run, ended := s.submit(planOf(step("a"))), s.submit(planOf(step("a")))
+	s.exec("insert into weir.river_queue (name, created_at, metadata, updated_at) values ('default', now(), '{}', now())") // some replica works it
 	s.exec("update weir.river_job set scheduled_at = now() + interval '1 hour'")
 	s.exec("update weir.river_job set state = 'completed', finalized_at = now() where id = $1", s.tokenOf(ended, 1))
 	require.NoError(t, s.sweep(t.Context()))

@@ -43,10 +43,22 @@ with fetched as materialized (
 select id, run_id, step, alive::boolean as alive from stuck;
 
 -- name: RiverAhead :execrows
--- Lets River fetch now what it would not before the clock is where it was when it went back.
-update weir.river_job
+-- Lets River fetch now what it would not before the clock is where it was when it went back. Only these are read, however
+-- long the queues are.
+update weir.river_job j
 set scheduled_at = clock_timestamp()
-where state = 'available' and scheduled_at > clock_timestamp() + interval '1 second';
+where j.state = 'available' and j.id in (
+  select a.id
+  from weir.river_queue q
+  cross join generate_series(1, 4) priority
+  cross join lateral (
+    select a.id from weir.river_job a
+    where a.state = 'available' and a.queue = q.name and a.priority = priority and a.scheduled_at > clock_timestamp() + interval '1 second'
+    order by a.scheduled_at
+    limit 1000
+    for no key update skip locked
+  ) a
+);
 
 -- name: RiverDiscard :exec
 -- Ends the River jobs of attempts that were lost.

@@ -12,12 +12,24 @@ import (
 )
 
 const riverAhead = `-- name: RiverAhead :execrows
-update weir.river_job
+update weir.river_job j
 set scheduled_at = clock_timestamp()
-where state = 'available' and scheduled_at > clock_timestamp() + interval '1 second'
+where j.state = 'available' and j.id in (
+  select a.id
+  from weir.river_queue q
+  cross join generate_series(1, 4) priority
+  cross join lateral (
+    select a.id from weir.river_job a
+    where a.state = 'available' and a.queue = q.name and a.priority = priority and a.scheduled_at > clock_timestamp() + interval '1 second'
+    order by a.scheduled_at
+    limit 1000
+    for no key update skip locked
+  ) a
+)
 `
 
-// Lets River fetch now what it would not before the clock is where it was when it went back.
+// Lets River fetch now what it would not before the clock is where it was when it went back. Only these are read, however
+// long the queues are.
 func (q *Queries) RiverAhead(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, riverAhead)
 	if err != nil {
