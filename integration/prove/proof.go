@@ -205,7 +205,7 @@ func (p *proof) verdict() (check.Report, error) {
 	}
 	evidence := check.Evidence{
 		Ledger: entries, Acks: p.workload.Acks(), Asked: p.workload.Asked(),
-		Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves(),
+		Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves(), Forgotten: p.watcher.Forgotten(),
 	}
 	if err := evidence.Save(p.cluster.Dir); err != nil {
 		return check.Report{}, err
