@@ -95,7 +95,7 @@ select actor from weir.transitions t join weir.steps s using (run_id, step) wher
 	sweepNow()
 	for _, what := range slices.Sorted(maps.Keys(runs)) {
 		run := runs[what]
-		require.Equal(t, before[what], []string{c.Row(run, "ended"), c.Row(run, "backs-off")}, "%s: what had ended and what backs off are as they were", what)
+		require.Equal(t, []string{c.Row(run, "ended"), c.Row(run, "backs-off")}, before[what], "%s: what had ended and what backs off are as they were", what)
 		_, err := replicas[0].Client.RunCancel(t.Context(), run, "it would back off for an hour")
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.RunCancelled, c.RunEnds(run))
