@@ -29,6 +29,7 @@ var elsewhere = map[string]string{
 	"curl -N http://127.0.0.1:8080/v1/runs/$run/events": "package api follows runs over HTTP, and both clients do",
 	"go build -o weir ./cmd/weir":                       "so does this test, elsewhere",
 	".ci/run":                                           "it runs this test",
+	"just prove --minutes 2 --replicas 3":               "it takes minutes; integration/prove is tested in parts",
 	"cd bench && go run .":                              "it takes minutes; .ci/run compiles it",
 	"cp examples/compose.env .env":                      "compose.yaml is for containers",
 }
