@@ -76,3 +76,28 @@ func TestWorkOfATokenWhoseStartIsUndone(t *testing.T) {
 		require.NoError(t, b.sup.Drain(t.Context()))
 	})
 }
+
+// W3: an outage that outlasts Start, its undoing and the giving back leaves the step to nobody's sweep.
+func TestWorkGivesBackAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		up := time.Now().Add(2 * time.Minute)
+		f := &fake{release: func() error {
+			if time.Now().Before(up) {
+				return unavailable()
+			}
+			return nil
+		}}
+		f.start = func(context.Context, lifecycle.StartRequest) (lifecycle.StartAnswer, error) {
+			return lifecycle.StartAnswer{}, unavailable()
+		}
+		b := setup(t, f, now(nil, nil))
+		require.Error(t, b.sup.Work(t.Context(), uuid.New(), 1, 7))
+		time.Sleep(time.Until(up) + 3*time.Second)
+		synctest.Wait()
+		f.mu.Lock()
+		require.Len(t, f.released, 1)
+		f.mu.Unlock()
+		require.NoError(t, b.sup.Drain(t.Context()))
+	})
+}

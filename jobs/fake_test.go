@@ -21,6 +21,7 @@ type fake struct {
 	start     func(ctx context.Context, r lifecycle.StartRequest) (lifecycle.StartAnswer, error)
 	finish    func(ctx context.Context, r lifecycle.Report) (lifecycle.FinishAnswer, error)
 	heartbeat func(ctx context.Context, h lifecycle.Heartbeat) (lifecycle.HeartbeatAnswer, error)
+	release   func() error
 	stops     func(ctx context.Context) ([]lifecycle.Stop, error)
 	logs      func(ctx context.Context, lines []lifecycle.LogLine) error
 
@@ -64,6 +65,11 @@ func (f *fake) WorkerHeartbeat(ctx context.Context, h lifecycle.Heartbeat) (life
 }
 
 func (f *fake) StepRelease(_ context.Context, r lifecycle.StartRequest) error {
+	if f.release != nil {
+		if err := f.release(); err != nil {
+			return err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.released = append(f.released, r)

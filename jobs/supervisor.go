@@ -131,12 +131,29 @@ func (s *Supervisor) Work(ctx context.Context, run uuid.UUID, step int, token in
 	return nil
 }
 
-// release gives a step back that is not started here. If that fails, the sweep of some replica finds it.
+// release gives a step back that is not started here. What an outage keeps it from is done after it: only once a minute does
+// a sweep find what nobody gave back.
 func (s *Supervisor) release(ctx context.Context, req lifecycle.StartRequest) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 	defer cancel()
 	if err := s.cfg.Lifecycle.StepRelease(ctx, req); err != nil {
 		s.cfg.Logger.Warn("a step that is not started here could not be given back", "run", req.Run, "step_ordinal", req.Step, "token", req.Token, "error", err)
+		if isRetryable(err) {
+			go s.releaseLater(req)
+		}
+	}
+}
+
+// releaseLater tries until it is given back, or somebody says that it cannot be.
+func (s *Supervisor) releaseLater(req lifecycle.StartRequest) {
+	for failures := 1; s.base.Err() == nil; failures++ {
+		sleep(s.base, jittered(failures, 200*time.Millisecond, 2*time.Second))
+		ctx, cancel := context.WithTimeout(s.base, releaseWithin)
+		err := s.cfg.Lifecycle.StepRelease(ctx, req)
+		cancel()
+		if err == nil || !isRetryable(err) {
+			return
+		}
 	}
 }
 
