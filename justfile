@@ -19,6 +19,10 @@ test *args='./...':
 model checks='500' delays='*=0s':
     WEIR_FAULT_DELAYS='{{ delays }}' go test -tags weirfault -count=1 -timeout 2h -run 'TestModel$' ./lifecycle -rapid.checks {{ checks }} -rapid.shrinktime 1ms
 
+# Searches the model of the reconcile protocol with spin, all of it: see docs/model/README.md
+spin *args:
+    WEIR_TEST_SPIN=1 go test -count=1 -v {{ args }} ./docs/model
+
 # Runs the tests of several processes in their full size: just integration-full -run TestO9
 integration-full *args:
     WEIR_INTEGRATION_FULL=1 go test -count=1 -timeout 2h {{ args }} ./integration
