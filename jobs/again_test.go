@@ -58,19 +58,21 @@ func TestWorkOfATokenWhoseStartIsUndone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
-		var answers atomic.Bool
+		var asked atomic.Int32
+		answers := make(chan struct{})
 		f.start = func(ctx context.Context, r lifecycle.StartRequest) (lifecycle.StartAnswer, error) {
-			if !answers.Load() {
+			if asked.Add(1) == 1 {
 				return lifecycle.StartAnswer{}, hang(ctx)
 			}
+			<-answers // it is being undone
 			return f.started(r), nil
 		}
 		b := setup(t, f, now(nil, nil))
 		run := uuid.New()
 		require.Error(t, b.sup.Work(t.Context(), run, 1, 7))
-		answers.Store(true)
 		require.NoError(t, b.sup.Work(t.Context(), run, 1, 7))
 		require.Zero(t, b.obs.of("started"))
+		close(answers)
 		time.Sleep(time.Minute)
 		require.Equal(t, lifecycle.OutcomeHandedBack, b.only(t).Outcome)
 		require.NoError(t, b.sup.Drain(t.Context()))
