@@ -29,7 +29,10 @@ func (p *proof) play(ctx context.Context, began time.Duration, faults []fault) {
 		if ctx.Err() != nil {
 			return
 		}
+		p.mu.Lock()
 		done := played{fault: f, Began: ledger.Now()}
+		p.underway[f.Replica] = done.Began
+		p.mu.Unlock()
 		p.tell(f)
 		if f.Replica < 0 {
 			p.serverFault(ctx, f)
@@ -38,6 +41,7 @@ func (p *proof) play(ctx context.Context, began time.Duration, faults []fault) {
 		}
 		done.Ended = ledger.Now()
 		p.mu.Lock()
+		delete(p.underway, f.Replica)
 		p.played = append(p.played, done)
 		p.mu.Unlock()
 	}
