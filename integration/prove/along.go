@@ -45,7 +45,9 @@ func (p *proof) lookAlong(ctx context.Context, began time.Duration, stop func())
 
 // broken lists what is wrong so far. All evidence is read before the tables: what it says, they have to say too.
 func (p *proof) broken(ctx context.Context) ([]check.Violation, error) {
-	evidence := check.Evidence{Acks: p.workload.Acks(), Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves()}
+	evidence := check.Evidence{
+		Acks: p.workload.Acks(), Snapshots: p.watcher.Snapshots(), Samples: p.watcher.Samples(), Moves: p.watcher.Moves(), Forgotten: p.watcher.Forgotten(),
+	}
 	if err := p.noteLate(); err != nil {
 		return nil, err
 	}

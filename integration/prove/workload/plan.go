@@ -75,11 +75,23 @@ func (d *drawing) plan(name string, depth int) object {
 	for range 1 + d.upTo(10)>>depth {
 		steps = append(steps, d.step(steps, depth))
 	}
+	if depth == 0 && d.chance(16) {
+		steps = append(steps, d.long())
+	}
 	p["steps"] = steps
 	if d.chance(40) {
 		p["output"] = object{"of": fmt.Sprintf("${{ steps.%s.output }}", pick(d, steps...)["key"]), "n": "${{ input.n }}", "text": "run ${{ run.id }}"}
 	}
 	return p
+}
+
+// long is a step that runs for about as long as a replica may be silent, and is tried again when that is lost: what comes
+// back may then report an attempt while the next one runs.
+func (d *drawing) long() object {
+	return object{
+		"key": "long", "kind": "work", "with": object{"attempts": []object{{"do": "ok", "for": 3000 + 100*d.upTo(50)}}},
+		"retry": object{"max_attempts": 3, "initial": "10ms", "on": []string{"failed", "lost"}},
+	}
 }
 
 // defaults keep everything short: what is lost or forgotten must not hold up the end.
