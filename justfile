@@ -31,6 +31,10 @@ integration-full *args:
 prove *args:
     go run ./integration/prove {{ args }}
 
+# Breaks copies of Weir, one way after the other, and checks that a proof finds it: just mutants attempt-fence
+mutants *names:
+    go run ./integration/mutants/run {{ names }}
+
 # Measures Weir beside raw River: just bench --runs 5000
 bench *args:
     go run -C bench . {{ args }}
