@@ -55,7 +55,7 @@ func NewWatcher(url string, logger *slog.Logger) *Watcher {
 	return &Watcher{url: url, logger: logger, xid: "0", most: map[string]Sample{}, told: map[todo]bool{}}
 }
 
-// Run looks every 250 ms, until the context ends; then once more, so that nothing is missed. What goes wrong is logged,
+// Run looks every 250 ms, until the context ends; then for the last time, so that nothing is missed. What goes wrong is logged,
 // and tried again on a new connection. The error is that of the last look.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.hangUp(ctx)
@@ -79,10 +79,33 @@ func (w *Watcher) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			w.hangUp(ctx)
-			return w.look(context.WithoutCancel(ctx))
+			return w.lastLook(context.WithoutCancel(ctx))
 		case <-tick.C:
 		}
 	}
+}
+
+// lastLook looks until what has happened so far can be read: a transaction that is open, in any database of the server,
+// keeps what came after it behind the horizon. One that stays open is waited for only so long.
+func (w *Watcher) lastLook(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if err := w.look(ctx); err != nil {
+		return err
+	}
+	var until string
+	if err := w.conn.QueryRow(ctx, `select pg_snapshot_xmax(pg_current_snapshot())::text`).Scan(&until); err != nil {
+		return fmt.Errorf("look for the last time: %w", err)
+	}
+	for reached := false; !reached && ctx.Err() == nil; {
+		if err := w.conn.QueryRow(ctx, `select pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8`, until).Scan(&reached); err != nil {
+			return fmt.Errorf("look for the last time: %w", err)
+		}
+		if err := w.look(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Snapshots are the rows that were seen final, as they were then.
