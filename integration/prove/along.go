@@ -70,6 +70,6 @@ func (p *proof) broken(ctx context.Context) ([]check.Violation, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checks)
 	defer cancel()
-	report, err := check.CheckSoFar(ctx, p.cluster.Pool, evidence)
+	report, err := check.SoFar(ctx, p.cluster.Pool, evidence)
 	return report.Violations, err
 }

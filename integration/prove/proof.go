@@ -230,7 +230,7 @@ func (p *proof) verdict() (check.Report, error) {
 	defer cancel()
 	judge := check.Check
 	if p.named > 0 { // nobody has waited for anything to end
-		judge = check.CheckSoFar
+		judge = check.SoFar
 	}
 	report, err := judge(ctx, p.cluster.Pool, evidence)
 	report.Violations = slices.Concat(p.violations, lostThoughAlive(p.played, p.seatOf, entries, evidence.Moves), report.Violations)

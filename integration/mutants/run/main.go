@@ -51,7 +51,7 @@ func run(ctx context.Context, names []string) error {
 		if len(names) > 0 && !slices.Contains(names, m.Name) {
 			continue
 		}
-		fmt.Printf("%s (%d lines): %s\n", m.Name, m.Lines, m.About)
+		fmt.Fprintf(os.Stdout, "%s (%d lines): %s\n", m.Name, m.Lines, m.About)
 		found, err := prove(ctx, root, m)
 		if err != nil {
 			return err
@@ -87,7 +87,7 @@ func prove(ctx context.Context, root string, m mutants.Mutant) (found bool, err 
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	args := append([]string{"--minutes", "2", "--artefacts", filepath.Join(dir, "artefacts")}, strings.Fields(m.Args)...)
+	args := append([]string{"--minutes", "2"}, strings.Fields(m.Args)...) // its artefacts stay
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "prove"), args...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -100,7 +100,7 @@ func prove(ctx context.Context, root string, m mutants.Mutant) (found bool, err 
 	}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if line := lines.Text(); strings.HasPrefix(line, "after ") || strings.HasPrefix(line, "FAIL") || line == "PASS" {
-			fmt.Printf("  %s\n", line)
+			fmt.Fprintf(os.Stdout, "  %s\n", line)
 		}
 	}
 	err = cmd.Wait()

@@ -144,9 +144,9 @@ func Check(ctx context.Context, pool *pgxpool.Pool, e Evidence) (Report, error) 
 	return checkIn(ctx, tx, e)
 }
 
-// CheckSoFar says whether a cluster that still works has broken a promise already. It leaves out the rules that hold only
+// SoFar says whether a cluster that still works has broken a promise already. It leaves out the rules that hold only
 // once everything has ended, and does not wait. The evidence has to be older than the call.
-func CheckSoFar(ctx context.Context, pool *pgxpool.Pool, e Evidence) (Report, error) {
+func SoFar(ctx context.Context, pool *pgxpool.Pool, e Evidence) (Report, error) {
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return Report{}, fmt.Errorf("read the tables: %w", err)
