@@ -101,7 +101,7 @@ func (p *proof) prepare() {
 	logger := slog.New(slog.NewJSONHandler(p.logFile("prove.jsonl"), nil))
 	p.watcher = check.NewWatcher(p.server.URL, logger.With("of", "watcher"))
 	p.workload, err = workload.New(workload.Config{
-		Seed: p.Seed, Database: p.server.URL, Servers: p.servers, Ledger: p.cluster.Dir, Command: p.builds.command, Logger: logger.With("of", "workload"),
+		Seed: p.Seed, Database: p.server.URL, Servers: p.servers, Command: p.builds.command, Logger: logger.With("of", "workload"),
 		Rate: p.Rate, Outstanding: p.Outstanding,
 	})
 	if err != nil {

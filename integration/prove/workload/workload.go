@@ -27,7 +27,6 @@ type Config struct {
 	Seed     uint64
 	Database string          // the URL of the database: for looking, and for tampering with River's jobs
 	Servers  func() []string // base URLs of the APIs that should be up now; called for every call
-	Ledger   string          // the directory of the ledger; not written to
 	Command  string          // the path of the binary that steps of kind exec run
 	Logger   *slog.Logger    // nil: discards
 

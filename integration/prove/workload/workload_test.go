@@ -32,7 +32,7 @@ func TestWorkload(t *testing.T) {
 	})
 	servers := []string{c.Serve().Server, c.Serve().Server}
 	w, err := workload.New(workload.Config{
-		Seed: 42, Database: c.URL, Servers: func() []string { return servers }, Ledger: c.Dir, Command: cluster.BinaryOf(t, cluster.Build{Package: "github.com/weirqueue/weir/integration/prove/command"}),
+		Seed: 42, Database: c.URL, Servers: func() []string { return servers }, Command: cluster.BinaryOf(t, cluster.Build{Package: "github.com/weirqueue/weir/integration/prove/command"}),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
